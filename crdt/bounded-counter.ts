@@ -1,0 +1,135 @@
+// A counter that never falls below zero, in any schedule, without coordination (Balegas et al. 2015, arXiv 1503.09052).
+// To decrement takes a right; an increment makes rights for the replica that does it; rights move by transfer. Every cell
+// has one writer and only grows, so join is pointwise max and a repeated transfer is harmless.
+import {DecodeError} from './bytes.ts';
+import {inOrder, readInOrder} from './codec.ts';
+import {type CrdtType, type Delta, joinMaps, wholePart} from './crdt-type.ts';
+import type {ReplicaId} from './dot.ts';
+import {type Exact, larger, minus, plus, sum, ZERO} from './exact.ts';
+import {Refusal} from './refusal.ts';
+
+/** What one replica has written: rights it made (`given` to itself) or passed on, and rights it has used up. */
+interface Row {
+  readonly given: ReadonlyMap<ReplicaId, Exact>;
+  readonly used: Exact;
+}
+
+export type BoundedCounter = ReadonlyMap<ReplicaId, Row>;
+
+const EMPTY: BoundedCounter = new Map();
+const NO_ROW: Row = {given: new Map(), used: ZERO};
+
+function joinRows(a: Row, b: Row): Row {
+  const given = joinMaps(a.given, b.given, larger);
+  const used = larger(a.used, b.used);
+  return given === a.given && used === a.used ? a : {given, used};
+}
+
+/** What `replica` may still take: made plus received, less passed on and used. */
+export function rightsOf(state: BoundedCounter, replica: ReplicaId): Exact {
+  const own = state.get(replica) ?? NO_ROW;
+  let rights = minus(ZERO, own.used);
+  for (const [giver, row] of state) {
+    const toReplica = row.given.get(replica);
+    if (toReplica !== undefined) rights = plus(rights, toReplica);
+    if (giver !== replica) continue;
+    for (const [receiver, amount] of row.given) if (receiver !== replica) rights = minus(rights, amount);
+  }
+  return rights;
+}
+
+export function rights(state: BoundedCounter): ReadonlyMap<ReplicaId, Exact> {
+  const holders = new Set([...state.keys(), ...[...state.values()].flatMap(row => [...row.given.keys()])]);
+  return new Map([...holders].sort().map(holder => [holder, rightsOf(state, holder)]));
+}
+
+/** The sum of all rights: made less used. */
+export const value = (state: BoundedCounter): Exact =>
+  sum([...state].map(([maker, row]) => minus(row.given.get(maker) ?? ZERO, row.used)));
+
+/** A delta holds only the cells that changed. */
+const delta = (replica: ReplicaId, row: Row): Delta<BoundedCounter> => ({
+  state: new Map([[replica, row]]),
+  removed: [],
+});
+
+export function increment(state: BoundedCounter, replica: ReplicaId, amount: Exact): Delta<BoundedCounter> {
+  if (amount < 0) throw new Refusal('out-of-range', 'an increment is not negative');
+  return transferUnchecked(state, replica, replica, amount);
+}
+
+/** Refuses with `insufficient-stock` when nobody known holds enough, with `rights-exhausted` when others do. */
+export function decrement(state: BoundedCounter, replica: ReplicaId, amount: Exact): Delta<BoundedCounter> {
+  if (amount < 0) throw new Refusal('out-of-range', 'a decrement is not negative');
+  const available = rightsOf(state, replica);
+  if (amount > available) {
+    const total = value(state);
+    const facts = {asked: amount, here: available, known: total};
+    if (amount > total)
+      throw new Refusal('insufficient-stock', `asked for ${amount}, and ${total} is all there is`, facts);
+    throw new Refusal('rights-exhausted', `asked for ${amount}, but only ${available} may be taken here`, facts);
+  }
+  return delta(replica, {given: new Map(), used: plus((state.get(replica) ?? NO_ROW).used, amount)});
+}
+
+/** Moves rights; the giver must hold them. */
+export function transfer(state: BoundedCounter, from: ReplicaId, to: ReplicaId, amount: Exact): Delta<BoundedCounter> {
+  if (from === to || amount <= 0 || amount > rightsOf(state, from))
+    throw new Refusal('rights-exhausted', `cannot pass on ${amount}`, {here: rightsOf(state, from)});
+  return transferUnchecked(state, from, to, amount);
+}
+
+function transferUnchecked(
+  state: BoundedCounter,
+  from: ReplicaId,
+  to: ReplicaId,
+  amount: Exact,
+): Delta<BoundedCounter> {
+  const before = state.get(from)?.given.get(to) ?? ZERO;
+  return delta(from, {given: new Map([[to, plus(before, amount)]]), used: ZERO});
+}
+
+export const boundedCounter: CrdtType<BoundedCounter> = {
+  name: 'bounded-counter',
+  code: 3,
+  empty: EMPTY,
+  isEmpty: state => state.size === 0,
+  join: (a, _seenByA, b) => joinMaps(a, b, joinRows),
+  encode(encoder, state) {
+    encoder.varint(state.size);
+    for (const [replica, row] of inOrder(state)) {
+      encoder.replica(replica);
+      encoder.exact(row.used);
+      encoder.varint(row.given.size);
+      for (const [receiver, amount] of inOrder(row.given)) {
+        encoder.replica(receiver);
+        encoder.exact(amount);
+      }
+    }
+  },
+  decode(decoder) {
+    return readInOrder(
+      decoder,
+      3,
+      () => decoder.replica(),
+      () => {
+        const used = decoder.exact();
+        const given = readInOrder(
+          decoder,
+          2,
+          () => decoder.replica(),
+          () => decoder.exact(),
+        );
+        if (used === 0 && given.size === 0) throw new DecodeError('a row without cells');
+        return {given, used};
+      },
+    );
+  },
+  tags: () => [],
+  reset() {
+    throw new Error('a bounded counter cannot be reset: its rights would be lost'); // entityType() lets none into a map.
+  },
+  parts(state) {
+    return wholePart(this, state);
+  },
+};

@@ -1,0 +1,196 @@
+// The reader and writer under every codec. One value has one encoding: varints are minimal, strings well-formed, and
+// whatever else arrives is a DecodeError. A reader never trusts a count further than the bytes that remain.
+import type {Exact} from './exact.ts';
+import {readUtf8, utf8Length, writeUtf8} from './utf8.ts';
+
+/** Input that is not an encoding of anything. The one error that decoders throw. */
+export class DecodeError extends Error {
+  override readonly name = 'DecodeError';
+}
+
+/** A value that has no encoding, such as a string with a lone surrogate. */
+export class EncodeError extends Error {
+  override readonly name = 'EncodeError';
+}
+
+/** Counters of more bits than this are hostile: 2^512 is beyond any count of things. */
+export const EXACT_BITS_MAX = 512;
+
+export class Writer {
+  #bytes = new Uint8Array(64);
+  #length = 0;
+
+  #room(more: number): void {
+    if (this.#length + more <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + more));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+  }
+
+  byte(value: number): void {
+    this.#room(1);
+    this.#bytes[this.#length++] = value;
+  }
+
+  /** A non-negative safe integer, seven bits a byte, least first (LEB128). */
+  varint(value: number): void {
+    if (!Number.isSafeInteger(value) || value < 0) throw new EncodeError(`not a varint: ${value}`);
+    this.#room(8);
+    let rest = value;
+    while (rest >= 0x80) {
+      this.#bytes[this.#length++] = (rest % 0x80) | 0x80;
+      rest = Math.floor(rest / 0x80);
+    }
+    this.#bytes[this.#length++] = rest;
+  }
+
+  /** A non-negative exact integer of any size. */
+  exact(value: Exact): void {
+    if (typeof value === 'number') return this.varint(value);
+    if (value < 0n || value >> BigInt(EXACT_BITS_MAX) > 0n) throw new EncodeError('counter out of range');
+    let rest = value;
+    while (rest >= 0x80n) {
+      this.byte(Number(rest & 0x7fn) | 0x80);
+      rest >>= 7n;
+    }
+    this.byte(Number(rest));
+  }
+
+  float(value: number): void {
+    this.#room(8);
+    new DataView(this.#bytes.buffer).setFloat64(this.#length, value);
+    this.#length += 8;
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.#room(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  bytes(bytes: Uint8Array): void {
+    this.varint(bytes.length);
+    this.raw(bytes);
+  }
+
+  string(text: string): void {
+    const length = utf8Length(text);
+    if (length === undefined) throw new EncodeError('string with a lone surrogate');
+    this.varint(length);
+    this.#room(length);
+    this.#length = writeUtf8(text, this.#bytes, this.#length);
+  }
+
+  finish(): Uint8Array {
+    return this.#bytes.slice(0, this.#length);
+  }
+}
+
+export class Reader {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  byte(): number {
+    const value = this.#bytes[this.#at];
+    if (value === undefined) throw new DecodeError('ends too early');
+    this.#at++;
+    return value;
+  }
+
+  varint(): number {
+    const value = this.exact();
+    if (typeof value === 'bigint') throw new DecodeError('number too large');
+    return value;
+  }
+
+  exact(): Exact {
+    let value = 0;
+    let scale = 1;
+    for (let index = 0; index < 7; index++) {
+      const byte = this.byte();
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) {
+        if (byte === 0 && index > 0) throw new DecodeError('varint is not minimal');
+        return value;
+      }
+      scale *= 0x80;
+    }
+    let big = BigInt(value);
+    for (let shift = 49n; shift < BigInt(EXACT_BITS_MAX); shift += 7n) {
+      const byte = this.byte();
+      big |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) {
+        if (byte === 0) throw new DecodeError('varint is not minimal');
+        if (big >> BigInt(EXACT_BITS_MAX) > 0n) throw new DecodeError('number too large');
+        return big <= Number.MAX_SAFE_INTEGER ? Number(big) : big;
+      }
+    }
+    throw new DecodeError('number too large');
+  }
+
+  /** A declared count of things that take at least `bytesEach`; more than could follow is refused before any allocation. */
+  count(bytesEach = 1): number {
+    const count = this.varint();
+    if (count * bytesEach > this.remaining) throw new DecodeError('declares more than it holds');
+    return count;
+  }
+
+  float(): number {
+    const bytes = this.raw(8);
+    return new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0);
+  }
+
+  /** A view of the next bytes, valid as long as the input is. */
+  raw(length: number): Uint8Array {
+    if (length > this.remaining) throw new DecodeError('ends too early');
+    this.#at += length;
+    return this.#bytes.subarray(this.#at - length, this.#at);
+  }
+
+  bytes(): Uint8Array {
+    return this.raw(this.count());
+  }
+
+  string(): string {
+    const text = readUtf8(this.bytes());
+    if (text === undefined) throw new DecodeError('string is not UTF-8');
+    return text;
+  }
+
+  end(): void {
+    if (this.remaining > 0) throw new DecodeError('bytes left over');
+  }
+}
+
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const shared = Math.min(a.length, b.length);
+  for (let index = 0; index < shared; index++) {
+    const difference = a[index]! - b[index]!;
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && compareBytes(a, b) === 0;
+
+const HEX = [...Array(256).keys()].map(byte => byte.toString(16).padStart(2, '0'));
+
+export const toHex = (bytes: Uint8Array): string => {
+  let text = '';
+  for (const byte of bytes) text += HEX[byte];
+  return text;
+};
+
+export const fromHex = (text: string): Uint8Array => {
+  const bytes = new Uint8Array(text.length / 2);
+  for (let index = 0; index < bytes.length; index++) bytes[index] = parseInt(text.slice(index * 2, index * 2 + 2), 16);
+  return bytes;
+};
