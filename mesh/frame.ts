@@ -1,0 +1,130 @@
+// A frame: a run of log entries, and the vector that its receiver must already cover (the causal delta-merging condition
+// of Almeida, Shoker, Baquero 2018). Entries travel as the bytes that were stored.
+import {DecodeError, Reader, Writer} from '../crdt/bytes.ts';
+import {decodeVector, encodeVector} from '../crdt/codec.ts';
+import type {Shape} from '../crdt/document.ts';
+import type {Dot} from '../crdt/dot.ts';
+import {counterOf, type VersionVector, withDot} from '../crdt/version-vector.ts';
+
+export const FRAME_BYTES_MAX = 256 * 1024;
+/** What a frame leaves free of entries for its head. */
+export const FRAME_ENTRIES_BYTES_MAX = FRAME_BYTES_MAX - 8 * 1024;
+export const PROTOCOL = 1;
+const PULL = 1;
+
+export interface Frame {
+  /** Version of the policy that let the frame out: a receiver that knows less reads up on it first. */
+  readonly policyVersion: number;
+  readonly schemaHash: number;
+  /** The region that sends, which is where the answer's consequences go. */
+  readonly from: string;
+  /** What the receiver must cover for these entries to be applied. */
+  readonly since: VersionVector;
+  /** Set when the sender asks for everything it lacks: what it has. */
+  readonly pull?: VersionVector;
+  /** Regions the sender cannot reach; the receiver passes on what they lack. */
+  readonly relay: readonly string[];
+  readonly entries: readonly Uint8Array[];
+}
+
+export function encodeFrame(frame: Frame): Uint8Array {
+  const writer = new Writer();
+  writer.byte(PROTOCOL);
+  writer.byte(PROTOCOL); // The least reader: the oldest protocol that understands this frame.
+  writer.byte(frame.pull ? PULL : 0);
+  writer.varint(frame.schemaHash);
+  writer.varint(frame.policyVersion);
+  writer.string(frame.from);
+  encodeVector(writer, frame.since);
+  if (frame.pull) encodeVector(writer, frame.pull);
+  writer.varint(frame.relay.length);
+  for (const region of frame.relay) writer.string(region);
+  writer.varint(frame.entries.length);
+  for (const entry of frame.entries) writer.bytes(entry);
+  return writer.finish();
+}
+
+export function decodeFrame(bytes: Uint8Array): Frame {
+  if (bytes.length > FRAME_BYTES_MAX) throw new DecodeError('frame too large');
+  const reader = new Reader(bytes);
+  reader.byte(); // The sender's protocol; what matters is the least reader.
+  if (reader.byte() > PROTOCOL) throw new DecodeError('frame for a newer protocol');
+  const flags = reader.byte();
+  if (flags > PULL) throw new DecodeError('unknown flags of a frame');
+  const [schemaHash, policyVersion, from] = [reader.varint(), reader.varint(), reader.string()];
+  const since = decodeVector(reader);
+  const pull = flags === PULL ? {pull: decodeVector(reader)} : {};
+  const relay = Array.from({length: reader.count()}, () => reader.string());
+  const entries = Array.from({length: reader.count()}, () => reader.bytes().slice());
+  reader.end();
+  return {policyVersion, schemaHash, from, since, ...pull, relay, entries};
+}
+
+/** FNV-1a over the names and codes of the fields: tells builds apart in logs, decides nothing. */
+export function schemaHash(shape: Shape): number {
+  let hash = 0x811c9dc5;
+  for (const [name, type] of [...shape].sort(([a], [b]) => (a < b ? -1 : 1)))
+    for (const unit of `${name}#${type.code};`) hash = Math.imul(hash ^ unit.charCodeAt(0), 0x01000193) >>> 0;
+  return hash;
+}
+
+/** A stored entry as the log hands it over: its dot, and its bytes. */
+export interface LogEntry {
+  readonly dot: Dot;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Chooses what a frame carries. `tail` is the end of the log in log order, starting no later than the first entry that is
+ * to be sent; `vector` covers the whole log; `wanted` says which entries of the tail to send. Entries that are left out
+ * before the last one sent become a condition on the receiver.
+ */
+export function selectEntries(
+  tail: readonly LogEntry[],
+  vector: VersionVector,
+  wanted: (dot: Dot) => boolean,
+): {entries: readonly Uint8Array[]; since: VersionVector} {
+  const chosen: LogEntry[] = [];
+  let bytes = 0;
+  let end = 0; // Behind the last entry that is sent or, sending none, behind the whole tail.
+  for (const [index, entry] of tail.entries()) {
+    if (!wanted(entry.dot)) continue;
+    bytes += entry.bytes.length + 4;
+    if (bytes > FRAME_ENTRIES_BYTES_MAX && chosen.length > 0) break;
+    chosen.push(entry);
+    end = index + 1;
+  }
+  if (chosen.length === 0) return {entries: [], since: vector};
+  const since = new Map(vector);
+  const lower = ({replica, counter}: Dot) => since.set(replica, Math.min(counterOf(since, replica), counter - 1));
+  for (const entry of tail.slice(end)) lower(entry.dot);
+  for (const entry of chosen) lower(entry.dot);
+  for (const [replica, counter] of since) if (counter === 0) since.delete(replica);
+  return {entries: chosen.map(entry => entry.bytes), since};
+}
+
+export type Admission =
+  /** Apply these, in order; the rest of the frame was known already. */
+  | {readonly type: 'apply'; readonly fresh: readonly number[]; readonly vector: VersionVector}
+  /** Something that the entries depend on is missing. */
+  | {readonly type: 'gap'};
+
+/** Decides a frame as a whole: all its new entries apply, or none does. `dots` are those of its entries, in order. */
+export function admit(own: VersionVector, since: VersionVector, dots: readonly Dot[]): Admission {
+  for (const [replica, counter] of since) if (counterOf(own, replica) < counter) return {type: 'gap'};
+  let vector = own;
+  const fresh: number[] = [];
+  for (const [index, dot] of dots.entries()) {
+    const seen = counterOf(vector, dot.replica);
+    if (dot.counter <= seen) continue;
+    if (dot.counter !== seen + 1) return {type: 'gap'}; // A maximum over a gap would claim what never arrived.
+    vector = withDot(vector, dot);
+    fresh.push(index);
+  }
+  return {type: 'apply', fresh, vector};
+}
+
+/** What the sender of a frame is known to hold. */
+export function knownOf(since: VersionVector, dots: readonly Dot[]): VersionVector {
+  return dots.reduce<VersionVector>((vector, dot) => withDot(vector, dot), since);
+}

@@ -1,0 +1,311 @@
+// The replication step: (replica, event) → (replica, effects). It decides who is sent what and when somebody must wake;
+// it has no clock, dice or network of its own, so the actor and a simulator run the same lines.
+import type {Dot, ReplicaId} from '../crdt/dot.ts';
+import {counterOf, coversVector, EMPTY_VECTOR, joinVectors, type VersionVector} from '../crdt/version-vector.ts';
+
+/** Backoff after a failed call: full jitter below a cap that doubles up to this one. */
+export const BACKOFF_MS_BASE = 250;
+export const BACKOFF_MS_MAX = 15_000;
+/** After so many failures in a row a peer is passive: tried again rarely, or at once when it speaks. */
+export const FAILURES_ACTIVE_MAX = 20;
+export const BACKOFF_PASSIVE_MS = 3_600_000;
+/** How long after a write the alarm stands by, in case the process dies before the peers have answered. */
+export const STANDBY_MS = 6_000;
+
+export interface Peer {
+  /** `unheard`: it may exist. `absent`: it said that it holds no replica. `barred`: it refused by its policy. */
+  readonly status: 'unheard' | 'absent' | 'present' | 'barred';
+  /** A lower bound of what it holds; undefined when this instance has yet to ask. */
+  readonly vector: VersionVector | undefined;
+  readonly inFlight: boolean;
+  readonly failures: number;
+  readonly retryAtMs: number;
+  /** It gets everything it lacks, not only what this replica wrote. */
+  readonly relay: boolean;
+  /** It is to be asked for everything that this replica lacks. */
+  readonly pull: boolean;
+  /** Unreachable regions that it has been told of. */
+  readonly told: readonly string[];
+}
+
+export interface Replica {
+  readonly region: string;
+  readonly id: ReplicaId;
+  /** Peers without a replica are sent frames too, and make one. */
+  readonly eager: boolean;
+  readonly vector: VersionVector;
+  /** By region, nearest first; exactly the other regions that the policy permits. */
+  readonly peers: ReadonlyMap<string, Peer>;
+  /** Set while this replica looks for what others have seen and it has not. */
+  readonly seeking: boolean;
+  readonly armedAtMs: number | undefined;
+}
+
+export type ReplicaEvent =
+  /** This replica wrote; `vector` is the new one. */
+  | {readonly type: 'wrote'; readonly vector: VersionVector}
+  /** A frame from `region` was persisted. `known` is what its sender certainly holds. */
+  | {
+      readonly type: 'heard';
+      readonly region: string;
+      readonly vector: VersionVector;
+      readonly known: VersionVector;
+      readonly pull: VersionVector | undefined;
+      readonly relay: readonly string[];
+    }
+  | {readonly type: 'answered'; readonly region: string; readonly answer: Answer; readonly told: readonly string[]}
+  | {readonly type: 'failed'; readonly region: string}
+  /** Look at the peers for what is missing here: on joining, or when a client has seen more elsewhere. */
+  | {readonly type: 'seek'}
+  | {readonly type: 'members'; readonly regions: readonly string[]}
+  | {readonly type: 'policy'; readonly permitted: readonly string[]}
+  | {readonly type: 'alarm'};
+
+/** What a peer says to a frame. */
+export type Answer =
+  | {readonly type: 'applied'; readonly vector: VersionVector}
+  | {readonly type: 'gap'; readonly vector: VersionVector}
+  | {readonly type: 'absent'}
+  | {readonly type: 'refused'};
+
+export type Effect =
+  /** Send what `cover` lacks: own entries, or with `relay` everything. */
+  | {
+      readonly type: 'send';
+      readonly to: string;
+      readonly cover: VersionVector;
+      readonly relay: boolean;
+      readonly pull: boolean;
+      readonly unreached: readonly string[];
+    }
+  | {readonly type: 'arm'; readonly atMs: number}
+  | {readonly type: 'disarm'};
+
+export interface Surroundings {
+  readonly nowMs: number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+}
+
+export interface Step {
+  readonly replica: Replica;
+  readonly effects: readonly Effect[];
+}
+
+const STRANGER: Peer = {
+  status: 'unheard',
+  vector: undefined,
+  inFlight: false,
+  failures: 0,
+  retryAtMs: 0,
+  relay: false,
+  pull: false,
+  told: [],
+};
+
+/** A replica that was just minted: nobody has heard of it, and everybody may know more. */
+export function createReplica(
+  self: Pick<Replica, 'region' | 'id' | 'eager' | 'vector'>,
+  permitted: readonly string[],
+): Replica {
+  const peer = {...STRANGER, vector: EMPTY_VECTOR};
+  return {...self, peers: new Map(permitted.map(region => [region, peer])), seeking: true, armedAtMs: undefined};
+}
+
+/**
+ * A replica as read from its storage. `armedAtMs` is the alarm found there: with none, everything had been acknowledged
+ * (an alarm exists exactly while something is not), and members need not be asked.
+ */
+export function reopenReplica(
+  self: Pick<Replica, 'region' | 'id' | 'eager' | 'vector'>,
+  permitted: readonly string[],
+  memberRegions: readonly string[],
+  armedAtMs: number | undefined,
+): Replica {
+  const settled = armedAtMs === undefined;
+  const peers = permitted.map((region): [string, Peer] => {
+    const member = memberRegions.includes(region);
+    if (!settled) return [region, {...STRANGER, status: member ? 'present' : 'unheard'}];
+    return [region, {...STRANGER, status: member ? 'present' : 'absent', vector: self.vector}];
+  });
+  return {...self, peers: new Map(peers), seeking: false, armedAtMs};
+}
+
+export function step(before: Replica, event: ReplicaEvent, around: Surroundings): Step {
+  return pump(settle(take(before, event, around)), around, event.type === 'alarm');
+}
+
+function take(replica: Replica, event: ReplicaEvent, {nowMs, random}: Surroundings): Replica {
+  switch (event.type) {
+    case 'wrote':
+      return {...replica, vector: event.vector};
+    case 'heard':
+      return hear({...replica, vector: event.vector}, event);
+    case 'answered':
+      return answer(replica, event.region, event.answer, event.told);
+    case 'failed':
+      return withPeer(replica, event.region, peer => {
+        const failures = peer.failures + 1;
+        return {...peer, inFlight: false, failures, retryAtMs: nowMs + random() * backoffMs(failures)};
+      });
+    case 'seek':
+      return {...mapPeers(replica, peer => (peer.status === 'present' ? {...peer, pull: true} : peer)), seeking: true};
+    case 'members':
+      return event.regions.reduce(
+        (next, region) =>
+          withPeer(next, region, peer => (peer.status === 'present' ? peer : {...peer, status: 'present'})),
+        replica,
+      );
+    case 'policy':
+      return permit(replica, event.permitted);
+    case 'alarm': {
+      const asked = mapPeers(replica, peer => ({...peer, retryAtMs: Math.min(peer.retryAtMs, nowMs)}));
+      return {...asked, armedAtMs: undefined};
+    }
+    default:
+      return event satisfies never;
+  }
+}
+
+const backoffMs = (failures: number): number =>
+  failures > FAILURES_ACTIVE_MAX ? BACKOFF_PASSIVE_MS : Math.min(BACKOFF_MS_BASE * 2 ** (failures - 1), BACKOFF_MS_MAX);
+
+function withPeer(replica: Replica, region: string, change: (peer: Peer) => Peer): Replica {
+  const peer = replica.peers.get(region);
+  if (!peer) return replica; // Not permitted (any more): nothing is owed to it.
+  return {...replica, peers: new Map(replica.peers).set(region, change(peer))};
+}
+
+function mapPeers(replica: Replica, change: (peer: Peer) => Peer): Replica {
+  return {...replica, peers: new Map([...replica.peers].map(([region, peer]) => [region, change(peer)]))};
+}
+
+function hear(replica: Replica, event: ReplicaEvent & {type: 'heard'}): Replica {
+  const heard = withPeer(replica, event.region, peer => ({
+    ...peer,
+    status: 'present',
+    // A pull says exactly what the peer has; a frame, what it has at least.
+    vector: event.pull ?? joinVectors(peer.vector ?? EMPTY_VECTOR, event.known),
+    relay: peer.relay || event.pull !== undefined,
+    failures: 0,
+    retryAtMs: 0, // It speaks, so it can be reached.
+  }));
+  return event.relay.reduce(
+    (next, region) =>
+      withPeer(next, region, peer => (peer.status === 'present' || next.eager ? {...peer, relay: true} : peer)),
+    heard,
+  );
+}
+
+function answer(replica: Replica, region: string, given: Answer, told: readonly string[]): Replica {
+  // It was reached: if it is lost again, a helper must be told again.
+  const forgotten = mapPeers(replica, peer => ({...peer, told: peer.told.filter(other => other !== region)}));
+  return withPeer(forgotten, region, peer => {
+    const reached: Peer = {...peer, inFlight: false, failures: 0, retryAtMs: 0, pull: false};
+    switch (given.type) {
+      case 'applied':
+        return {...reached, status: 'present', vector: given.vector, told};
+      case 'gap':
+        return {...reached, status: 'present', vector: given.vector, relay: true};
+      case 'absent':
+        return {...reached, status: 'absent'};
+      case 'refused':
+        return {...reached, status: 'barred'};
+      default:
+        return given satisfies never;
+    }
+  });
+}
+
+function permit(replica: Replica, permitted: readonly string[]): Replica {
+  const peers = permitted.map((region): [string, Peer] => {
+    const peer = replica.peers.get(region);
+    return [region, peer && peer.status !== 'barred' ? peer : STRANGER];
+  });
+  return {...replica, peers: new Map(peers)};
+}
+
+/** Clears what has come true: relays that are done, a search that has found everything there is. */
+function settle(replica: Replica): Replica {
+  const seeking = replica.seeking && isMissing(replica);
+  const settled = mapPeers(replica, peer => {
+    const done = peer.relay && peer.vector !== undefined && coversVector(peer.vector, replica.vector);
+    return done ? {...peer, relay: false} : peer;
+  });
+  // One puller at a time: asking everybody would bring everything once from each.
+  const ahead = (peer: Peer) => peer.vector !== undefined && !coversVector(replica.vector, peer.vector);
+  const pulls = [...settled.peers.values()].some(peer => peer.pull || (ahead(peer) && peer.inFlight));
+  const source = seeking && !pulls && [...settled.peers].find(([, peer]) => peer.failures === 0 && ahead(peer))?.[0];
+  const next = source ? withPeer(settled, source, peer => ({...peer, pull: true})) : settled;
+  return {...next, seeking};
+}
+
+/** Whether some region has not been heard, or is known to hold what this replica lacks. */
+function isMissing({peers, vector}: Replica): boolean {
+  return [...peers.values()].some(
+    peer => peer.status === 'unheard' || (peer.vector !== undefined && !coversVector(vector, peer.vector)),
+  );
+}
+
+export const unreached = ({peers}: Replica): readonly string[] =>
+  [...peers].filter(([, peer]) => peer.failures > 0 && peer.status !== 'absent').map(([region]) => region);
+
+/** Whether the peer is owed something: an answer, entries, or the news of who cannot be reached. */
+export function isOwed(replica: Replica, region: string): boolean {
+  const peer = replica.peers.get(region)!;
+  if (peer.status === 'barred') return false;
+  if (peer.status === 'absent' && !replica.eager) return false;
+  if (peer.status === 'unheard' || peer.vector === undefined || peer.pull) return true;
+  if (peer.relay) return !coversVector(peer.vector, replica.vector);
+  return counterOf(peer.vector, replica.id) < counterOf(replica.vector, replica.id) || isToBeTold(replica, region);
+}
+
+/** The nearest peer that answers passes on what cannot be delivered directly. */
+function isToBeTold(replica: Replica, region: string): boolean {
+  const lost = unreached(replica).filter(other => other !== region && owesEntries(replica, other));
+  if (lost.length === 0) return false;
+  const helper = [...replica.peers].find(([, peer]) => peer.status === 'present' && peer.failures === 0);
+  return helper?.[0] === region && lost.some(other => !helper[1].told.includes(other));
+}
+
+function owesEntries(replica: Replica, region: string): boolean {
+  const {vector} = replica.peers.get(region)!;
+  return vector === undefined || counterOf(vector, replica.id) < counterOf(replica.vector, replica.id);
+}
+
+export const isSettled = (replica: Replica): boolean =>
+  ![...replica.peers.keys()].some(region => isOwed(replica, region));
+
+/** Sends to whoever is owed something and may be tried now, and keeps the alarm exactly as long as anything is owed. */
+function pump(replica: Replica, {nowMs}: Surroundings, fromAlarm: boolean): Step {
+  const effects: Effect[] = [];
+  let next = replica;
+  let dueMs: number | undefined;
+  for (const [region, peer] of replica.peers) {
+    if (!isOwed(replica, region)) continue;
+    let atMs = nowMs + STANDBY_MS;
+    if (!peer.inFlight && peer.retryAtMs <= nowMs) {
+      effects.push(sendTo(replica, region, peer));
+      next = withPeer(next, region, sent => ({...sent, inFlight: true}));
+    } else if (!peer.inFlight) atMs = Math.max(peer.retryAtMs, nowMs);
+    dueMs = Math.min(dueMs ?? atMs, atMs);
+  }
+  if (dueMs === undefined) {
+    if (next.armedAtMs === undefined && !fromAlarm) return {replica: next, effects};
+    return {replica: {...next, armedAtMs: undefined}, effects: [...effects, {type: 'disarm'}]};
+  }
+  // An alarm that stands earlier is left alone: it costs a row to move it, and firing early does no harm.
+  if (next.armedAtMs !== undefined && next.armedAtMs <= dueMs) return {replica: next, effects};
+  return {replica: {...next, armedAtMs: dueMs}, effects: [...effects, {type: 'arm', atMs: dueMs}]};
+}
+
+function sendTo(replica: Replica, to: string, peer: Peer): Effect {
+  // A peer not yet asked is sent an empty frame that starts from everything: it answers with what it has.
+  const cover = peer.vector ?? replica.vector;
+  const {relay, pull} = peer;
+  return {type: 'send', to, cover, relay, pull, unreached: unreached(replica).filter(region => region !== to)};
+}
+
+/** Which of the log's entries a `send` asks for. */
+export const isWanted = (replica: Replica, {cover, relay}: Effect & {type: 'send'}, dot: Dot): boolean =>
+  (relay || dot.replica === replica.id) && counterOf(cover, dot.replica) < dot.counter;
