@@ -75,34 +75,46 @@ export interface LogEntry {
 }
 
 /**
- * Chooses what a frame carries. `tail` is the end of the log in log order, starting no later than the first entry that is
- * to be sent; `vector` covers the whole log; `wanted` says which entries of the tail to send. Entries that are left out
- * before the last one sent become a condition on the receiver.
+ * A frame's entries out of the end of the log, when only some of them are sent. `tail` is in log order and starts no later
+ * than the first entry to send; `vector` covers the whole log. Entries that are left out before the last one sent become a
+ * condition on the receiver.
  */
-export function selectEntries(
+export function selectSome(
   tail: readonly LogEntry[],
   vector: VersionVector,
   wanted: (dot: Dot) => boolean,
 ): {entries: readonly Uint8Array[]; since: VersionVector} {
-  const chosen: LogEntry[] = [];
-  let bytes = 0;
-  let end = 0; // Behind the last entry that is sent or, sending none, behind the whole tail.
-  for (const [index, entry] of tail.entries()) {
-    if (!wanted(entry.dot)) continue;
-    bytes += entry.bytes.length + 4;
-    if (bytes > FRAME_ENTRIES_BYTES_MAX && chosen.length > 0) break;
-    chosen.push(entry);
-    end = index + 1;
-  }
-  if (chosen.length === 0) return {entries: [], since: vector};
+  const chosen = fitting(tail.filter(entry => wanted(entry.dot)));
+  const last = chosen.at(-1);
+  if (!last) return {entries: [], since: vector};
   const since = new Map(vector);
-  const lower = ({replica, counter}: Dot) => since.set(replica, Math.min(counterOf(since, replica), counter - 1));
-  for (const entry of tail.slice(end)) lower(entry.dot);
-  for (const entry of chosen) lower(entry.dot);
+  for (const entry of [...tail.slice(tail.indexOf(last) + 1), ...chosen]) {
+    const {replica, counter} = entry.dot;
+    since.set(replica, Math.min(counterOf(since, replica), counter - 1));
+  }
   for (const [replica, counter] of since) if (counter === 0) since.delete(replica);
   return {entries: chosen.map(entry => entry.bytes), since};
 }
 
+/** As many as one frame takes; always one. */
+function fitting(entries: readonly LogEntry[]): readonly LogEntry[] {
+  let bytes = 0;
+  const end = entries.findIndex(
+    (entry, index) => (bytes += entry.bytes.length + 4) > FRAME_ENTRIES_BYTES_MAX && index > 0,
+  );
+  return end < 0 ? entries : entries.slice(0, end);
+}
+
+/** The condition of a frame that carries everything its receiver lacks, up to its last entry: what the receiver said. */
+export function sinceOf(cover: VersionVector, vector: VersionVector): VersionVector {
+  return new Map(
+    [...cover]
+      .map(([id, counter]) => [id, Math.min(counter, counterOf(vector, id))] as const)
+      .filter(([, counter]) => counter > 0),
+  );
+}
+
+/** Whether a frame applies. */
 export type Admission =
   /** Apply these, in order; the rest of the frame was known already. */
   | {readonly type: 'apply'; readonly fresh: readonly number[]; readonly vector: VersionVector}

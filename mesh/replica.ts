@@ -1,6 +1,6 @@
 // The replication step: (replica, event) → (replica, effects). It decides who is sent what and when somebody must wake;
 // it has no clock, dice or network of its own, so the actor and a simulator run the same lines.
-import type {Dot, ReplicaId} from '../crdt/dot.ts';
+import type {ReplicaId} from '../crdt/dot.ts';
 import {counterOf, coversVector, EMPTY_VECTOR, joinVectors, type VersionVector} from '../crdt/version-vector.ts';
 
 /** Backoff after a failed call: full jitter below a cap that doubles up to this one. */
@@ -305,7 +305,3 @@ function sendTo(replica: Replica, to: string, peer: Peer): Effect {
   const {relay, pull} = peer;
   return {type: 'send', to, cover, relay, pull, unreached: unreached(replica).filter(region => region !== to)};
 }
-
-/** Which of the log's entries a `send` asks for. */
-export const isWanted = (replica: Replica, {cover, relay}: Effect & {type: 'send'}, dot: Dot): boolean =>
-  (relay || dot.replica === replica.id) && counterOf(cover, dot.replica) < dot.counter;

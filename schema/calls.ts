@@ -1,0 +1,131 @@
+// What crosses the line between the edge and the actors, and between actors. Every call is complete in itself: it may be
+// the first that a blank object hears.
+import type {Exact} from '../crdt/exact.ts';
+import type {Answer} from '../mesh/replica.ts';
+import type {Placement} from '../residency/policy.ts';
+import type {Problem} from './problem.ts';
+
+/** Entities of the platform itself belong to this tenant, whose name no tenant can have. */
+export const PLATFORM = '$platform';
+
+export interface Address {
+  readonly tenant: string;
+  readonly type: string;
+  readonly id: string;
+}
+
+/** Where the call is addressed, and where the tenant's configuration is to be found from there. */
+export interface Destination {
+  readonly address: Address;
+  readonly place: Placement;
+  /** The jurisdiction that holds the tenant's own objects. */
+  readonly tenantJurisdiction: string | undefined;
+  /** The newest policy version that the caller knows of. */
+  readonly policyVersion: number;
+}
+
+/** Who calls, as its token said; checked again in the actor. */
+export interface Caller {
+  readonly tenant: string;
+  readonly scopes: readonly string[];
+  readonly expiresAtMs: number;
+}
+
+export interface Call extends Destination {
+  /** Absent when the platform itself calls. */
+  readonly caller?: Caller | undefined;
+}
+
+export type Reply<T> = {readonly ok: true; readonly value: T} | {readonly ok: false; readonly problem: Problem};
+
+export interface EntityReply {
+  readonly view: Readonly<Record<string, unknown>>;
+  readonly version: string;
+  readonly etag: string;
+  /** SHA-256 of the canonical state, in hex: equal exactly where the states are. */
+  readonly digest: string;
+}
+
+export interface CommandReply extends EntityReply {
+  /** The event that the command left; absent when it changed nothing. */
+  readonly dot?: string | undefined;
+  /** The Idempotency-Key was known: nothing was done again. */
+  readonly duplicate: boolean;
+}
+
+export interface ReadOptions {
+  readonly minVersion?: string | undefined;
+  readonly waitMs?: number | undefined;
+}
+
+export interface CommandOptions extends ReadOptions {
+  readonly idempotencyKey?: string | undefined;
+}
+
+export interface LogLine {
+  readonly seq: number;
+  readonly dot: string;
+  readonly at: string;
+  readonly command: string;
+  readonly idempotencyKey?: string | undefined;
+  readonly hash: string;
+  /** The entry as it is stored and sent, base64url. */
+  readonly entry: string;
+}
+
+export interface LogReply {
+  readonly entries: readonly LogLine[];
+  /** Where to go on; absent at the end. */
+  readonly next?: number | undefined;
+}
+
+export interface ReplicaReport {
+  readonly region: string;
+  readonly replica: string;
+  readonly version: string;
+  readonly vector: Readonly<Record<string, number>>;
+  readonly digest: string;
+  readonly logRows: number;
+  readonly alarmAt: string | null;
+  /** Rights per field and region, for bounded counters. */
+  readonly rights: Readonly<Record<string, Readonly<Record<string, Exact>>>>;
+  readonly members: readonly {readonly region: string; readonly replica: string}[];
+  readonly peers: readonly {
+    readonly region: string;
+    readonly status: string;
+    readonly vector: Readonly<Record<string, number>> | null;
+    /** Own events that it has not acknowledged. */
+    readonly backlog: number;
+    readonly failures: number;
+  }[];
+}
+
+/** A peer's answer to a frame, with the reason where it refused. */
+export type FrameReply = Answer & {readonly why?: string};
+
+export interface RightsRequest {
+  readonly field: string;
+  readonly donor: string;
+  readonly receiver: string;
+  readonly needed: Exact;
+  readonly wanted: Exact;
+}
+
+/** The actor's methods, as stubs see them. */
+export interface EntityCalls {
+  read(call: Call, options: ReadOptions): Promise<Reply<EntityReply>>;
+  command(call: Call, name: string, input: unknown, options: CommandOptions): Promise<Reply<CommandReply>>;
+  patch(call: Call, edits: unknown, options: CommandOptions): Promise<Reply<CommandReply>>;
+  log(call: Call, after: number, limit: number): Promise<Reply<LogReply>>;
+  replicas(call: Call): Promise<Reply<ReplicaReport>>;
+  /** The view and its version, or undefined where there is no replica; creates nothing. For the platform. */
+  peek(call: Call): Promise<{readonly view: Readonly<Record<string, unknown>>; readonly version: string} | undefined>;
+  /** From a peer: what it holds, if anything; creates nothing. */
+  vector(call: Call): Promise<string | undefined>;
+  /** From a peer. */
+  receive(call: Call, frame: Uint8Array): Promise<FrameReply>;
+  /** From a peer that lacks rights: how many were passed on. The rights travel by frame. */
+  grant(call: Call, request: RightsRequest): Promise<Exact>;
+  /** WebSocket upgrades. */
+  fetch(request: Request): Promise<Response>;
+}

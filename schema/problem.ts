@@ -1,0 +1,56 @@
+// Every code that an error can carry, with its HTTP status and title: RFC 9457 problems are made from here alone.
+
+export const PROBLEMS = {
+  invalid: {status: 400, title: 'The request does not fit its schema'},
+  'invalid-json': {status: 400, title: 'The body is not JSON that this platform accepts'},
+  'invalid-idempotency-key': {status: 400, title: 'The Idempotency-Key cannot be used'},
+  'invalid-version': {status: 400, title: 'Sangam-Min-Version is no version token'},
+  'out-of-range': {status: 400, title: 'A number is outside its range'},
+  'unknown-region': {status: 400, title: 'There is no such region'},
+  unauthenticated: {status: 401, title: 'A valid bearer token is needed'},
+  'foreign-tenant': {status: 403, title: 'The token belongs to another tenant'},
+  'missing-scope': {status: 403, title: 'The token lacks a scope'},
+  'forbidden-origin': {status: 403, title: 'Pages of this origin may not connect'},
+  'unknown-route': {status: 404, title: 'There is nothing at this path'},
+  'unknown-type': {status: 404, title: 'There is no such entity type'},
+  'unknown-command': {status: 404, title: 'The entity type has no such command'},
+  'unknown-tenant': {status: 404, title: 'There is no such tenant'},
+  'not-found': {status: 404, title: 'No region holds this entity'},
+  'method-not-allowed': {status: 405, title: 'The path does not take this method'},
+  'rights-exhausted': {status: 409, title: 'There is enough, but not enough may be taken here'},
+  'insufficient-stock': {status: 409, title: 'There is not enough'},
+  'version-conflict': {status: 409, title: 'The document has changed since it was read'},
+  'policy-strands-data': {status: 409, title: 'The policy would leave data where nobody looks for it'},
+  'body-too-large': {status: 413, title: 'The body is too large'},
+  'entry-too-large': {status: 413, title: 'The change is too large for one command'},
+  'unknown-field': {status: 422, title: 'The entity type has no such field'},
+  'idempotency-key-reused': {status: 422, title: 'The Idempotency-Key was used for another request'},
+  'policy-not-honourable': {status: 422, title: 'The policy asks for what this platform cannot hold'},
+  'upgrade-required': {status: 426, title: 'This path speaks WebSocket'},
+  'too-many-requests': {status: 429, title: 'Too many requests at once'},
+  residency: {status: 451, title: 'The residency policy forbids it'},
+  internal: {status: 500, title: 'Internal error'},
+  'storage-full': {status: 503, title: 'The storage takes no more'},
+  'replica-damaged': {status: 503, title: 'The replica here is damaged and will not be served'},
+  'region-unreachable': {status: 503, title: 'A region that is needed cannot be reached'},
+  'version-not-reached': {status: 503, title: 'This region has not caught up with that version yet'},
+} as const;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+export const isProblemCode = (code: string): code is ProblemCode => Object.hasOwn(PROBLEMS, code);
+
+/** The body of every error, as application/problem+json. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: ProblemCode;
+  readonly detail: string;
+  readonly [member: string]: unknown;
+}
+
+export function problem(code: ProblemCode, detail: string, members: Readonly<Record<string, unknown>> = {}): Problem {
+  const {status, title} = PROBLEMS[code];
+  return {...members, type: `urn:sangam:problem:${code}`, title, status, code, detail};
+}

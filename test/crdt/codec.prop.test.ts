@@ -1,0 +1,209 @@
+// Decoders are total: every input is an encoding, which encodes again to the very same bytes, or a DecodeError.
+import fc from 'fast-check';
+import {expect, test} from 'vitest';
+import {DecodeError, fromHex, Reader, toHex, Writer} from '../../crdt/bytes.ts';
+import {decodeVector, encodeVector, type EventHead} from '../../crdt/codec.ts';
+import {
+  decodePart,
+  decodeState,
+  type Document,
+  documentOf,
+  encodePart,
+  encodeState,
+  type EventDelta,
+  fieldState,
+  join,
+  type Shape,
+} from '../../crdt/document.ts';
+import {compareTags} from '../../crdt/dot.ts';
+import {decodeJson, encodeJson} from '../../crdt/json-value.ts';
+import type {VersionVector} from '../../crdt/version-vector.ts';
+import {
+  decodedDelta,
+  encodedDelta,
+  fingerprint,
+  joinAll,
+  only,
+  play,
+  scriptAndDelivery,
+  scriptOf,
+  shapeOf,
+} from '../support/crdt-scripts.ts';
+import {ALL_SUBJECTS, REPLICAS} from '../support/subjects.ts';
+
+const FULL = shapeOf(ALL_SUBJECTS);
+const [EU] = REPLICAS;
+const SEED = 20_26; // For the corpus only; what is done to it is drawn anew in every run.
+
+test('[COD1] deltas and states come back as they were', () => {
+  const property = fc.property(scriptOf(ALL_SUBJECTS, 8), script => {
+    for (const event of play(ALL_SUBJECTS, script).events) {
+      if (!event) continue;
+      expect(fingerprint(FULL, event.received)).toBe(fingerprint(FULL, documentOf(event.delta)));
+      const bytes = encodeState(FULL, event.after);
+      const copy = decodeState(FULL, bytes);
+      expect(fingerprint(FULL, copy)).toBe(fingerprint(FULL, event.after));
+      expect(toHex(encodeState(FULL, copy))).toBe(toHex(bytes));
+    }
+  });
+  fc.assert(property, {numRuns: 200});
+});
+
+test('[COD2] equal states are equal bytes, whatever the order in which their events arrived', () => {
+  const property = fc.property(scriptAndDelivery(ALL_SUBJECTS, 8), ([script, delivery]) => {
+    const {shape, events} = play(ALL_SUBJECTS, script);
+    const received = (steps: readonly number[]) => steps.flatMap(step => events[step]?.received ?? []);
+    const shuffled = encodeState(shape, joinAll(shape, received(delivery)));
+    expect(toHex(shuffled)).toBe(toHex(encodeState(shape, joinAll(shape, received([...script.keys()])))));
+  });
+  fc.assert(property, {numRuns: 200});
+});
+
+/** Real encodings, and ways to spoil them: bytes replaced, dropped, inserted, repeated, the end cut off or the whole made up. */
+function spoiled(corpus: readonly Uint8Array[]): fc.Arbitrary<Uint8Array> {
+  const at = fc.nat(1_000_000);
+  const byte = fc.oneof(fc.nat(255), fc.nat(3), fc.constantFrom(0x7f, 0x80, 0xff));
+  const edit = fc.record({kind: fc.constantFrom('replace', 'drop', 'insert', 'repeat', 'cut', 'swap'), at, byte});
+  const edited = fc
+    .tuple(fc.constantFrom(...corpus), fc.array(edit, {minLength: 1, maxLength: 3}))
+    .map(([original, edits]) => {
+      const bytes = [...original];
+      for (const {kind, at: anywhere, byte: value} of edits) {
+        const index = anywhere % (bytes.length + 1);
+        if (kind === 'replace' && index < bytes.length) bytes[index] = value;
+        if (kind === 'drop') bytes.splice(index, 1);
+        if (kind === 'insert') bytes.splice(index, 0, value);
+        if (kind === 'repeat') bytes.splice(index, 0, ...bytes.slice(index, index + (value % 32)));
+        if (kind === 'cut') bytes.length = index;
+        if (kind === 'swap') bytes.splice(index, 2, ...bytes.slice(index, index + 2).reverse());
+      }
+      return Uint8Array.from(bytes);
+    });
+  return fc.oneof({weight: 5, arbitrary: edited}, fc.uint8Array({maxLength: 40}));
+}
+
+/** Every input is refused or comes back; some of both, or the corpus was spoiled too little or too much. */
+function isTotal(corpus: readonly Uint8Array[], recode: (bytes: Uint8Array) => Uint8Array, numRuns: number): void {
+  for (const bytes of corpus) expect(toHex(recode(bytes))).toBe(toHex(bytes));
+  let refused = 0;
+  const property = fc.property(spoiled(corpus), bytes => {
+    let again: Uint8Array;
+    try {
+      again = recode(bytes);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      refused++;
+      return;
+    }
+    expect(toHex(again)).toBe(toHex(bytes));
+  });
+  fc.assert(property, {numRuns});
+  expect(refused).toBeGreaterThan(numRuns / 20);
+  expect(refused).toBeLessThan(numRuns);
+}
+
+const samples = <T>(arbitrary: fc.Arbitrary<T>, numRuns: number): T[] => fc.sample(arbitrary, {seed: SEED, numRuns});
+
+test('[COD3] a state decoder is total', () => {
+  const documents = samples(scriptOf(ALL_SUBJECTS, 8), 150).flatMap(script => play(ALL_SUBJECTS, script).documents);
+  const corpus = documents.map(document => encodeState(FULL, document));
+  isTotal(corpus, bytes => encodeState(FULL, decodeState(FULL, bytes)), 5000);
+});
+
+test('[COD3] a state decoder is total where fields are unknown', () => {
+  const old: Shape = new Map([...FULL].filter(([name]) => name === 'tags' || name === 'sold'));
+  const corpus = samples(scriptOf(ALL_SUBJECTS, 8), 60).map(script => {
+    const events = play(ALL_SUBJECTS, script).events.flatMap(event => event ?? []);
+    return encodeState(old, joinAll(old, events.map(({bytes, head}) => decodedDelta(old, bytes, head))));
+  });
+  isTotal(corpus, bytes => encodeState(old, decodeState(old, bytes)), 2500);
+});
+
+test.each([...ALL_SUBJECTS])('[COD3] decoders of deltas and parts are total: field %s', (_, subject) => {
+  const subjects = only(subject);
+  const shape = shapeOf(subjects);
+  const head: EventHead = {replica: EU, counter: 3, time: {ms: 2, logical: 1}};
+  const runs = samples(scriptOf(subjects, 8), 60).map(script => play(subjects, script));
+  const events = runs.flatMap(run => run.events.flatMap(event => event ?? []));
+  // Re-headed, so that one decoder can read them all: their tags of other events stay tags of other events.
+  const deltas = events.filter(event => event.head.replica === EU).map(({delta}) => encodedDelta(shape, delta));
+  const recodeDelta = (bytes: Uint8Array) => encodedDelta(shape, deltaOf(decodedDelta(shape, bytes, head), head, bytes));
+  isTotal(deltas.filter(bytes => reads(() => recodeDelta(bytes))), recodeDelta, 800);
+
+  const {type} = subject;
+  const parts = runs.flatMap(({documents}) =>
+    documents.flatMap(document => [...type.parts(fieldState(document, 'field', type))].map(([, part]) => part)),
+  );
+  const corpus = parts.map(part => encodePart(type, part));
+  isTotal(corpus, bytes => encodePart(type, decodePart(type, bytes)), 400);
+});
+
+const reads = (read: () => unknown): boolean => {
+  try {
+    return read() !== undefined;
+  } catch {
+    return false;
+  }
+};
+
+/** The delta that a decoded document of one known field came from: what it removed is all that it saw beyond its own dot. */
+function deltaOf(document: Document, head: EventHead, bytes: Uint8Array): EventDelta {
+  if (document.opaque.size > 0) throw new DecodeError(`of another field: ${toHex(bytes)}`);
+  const removed = [...document.context.values()].flatMap(seen => seen.tags).sort(compareTags);
+  return {head, fields: new Map([...document.fields].map(([name, state]) => [name, {state, removed}]))};
+}
+
+test('[COD3] decoders of vectors and JSON values are total', () => {
+  const vectors = [new Map(), new Map(REPLICAS.map((replica, index) => [replica, 100 ** index]))] as VersionVector[];
+  const recode = (bytes: Uint8Array, pass: (reader: Reader, writer: Writer) => void) => {
+    const [reader, writer] = [new Reader(bytes), new Writer()];
+    pass(reader, writer);
+    reader.end();
+    return writer.finish();
+  };
+  const encodedBy = <T>(values: readonly T[], encode: (writer: Writer, value: T) => void) =>
+    values.map(value => {
+      const writer = new Writer();
+      encode(writer, value);
+      return writer.finish();
+    });
+  const recodeVector = (bytes: Uint8Array) => recode(bytes, (reader, writer) => encodeVector(writer, decodeVector(reader)));
+  isTotal(encodedBy(vectors, encodeVector), recodeVector, 1000);
+  const values = samples(fc.jsonValue(), 100).filter(value => !JSON.stringify(value).includes('e-') );
+  const plain = values.map(value => JSON.parse(JSON.stringify(value)) as never);
+  const recodeJson = (bytes: Uint8Array) => recode(bytes, (reader, writer) => encodeJson(writer, decodeJson(reader)));
+  isTotal(encodedBy(plain, (writer, value) => encodeJson(writer, value)), recodeJson, 1500);
+});
+
+test('[COD4] fields, opaque records, and removed tags have one order and one form', () => {
+  const [run] = samples(scriptOf(ALL_SUBJECTS, 8), 1).map(script => play(ALL_SUBJECTS, script));
+  expect(run).toBeDefined();
+  const field = (name: string, code: number) => [name.length, ...new TextEncoder().encode(name), code, 2, 0, 0];
+  const state = (...fields: number[][]) => Uint8Array.from([0, fields.length, ...fields.flat(), 0]);
+  for (const bytes of [
+    state(field('tags', 6), field('sold', 2)), // Out of order.
+    state(field('tags', 6), field('tags', 6)), // Twice.
+    state(field('tags', 6)), // Empty: an empty field is left out.
+  ])
+    expect(() => decodeState(FULL, bytes)).toThrow(DecodeError);
+  // A remove of the event's own tag: its dot covers it already.
+  const head: EventHead = {replica: EU, counter: 1, time: {ms: 1, logical: 0}};
+  const own = [1, 4, ...new TextEncoder().encode('tags'), 6, 5, 0, 0, 1, 0, 0];
+  expect(() => decodedDelta(FULL, Uint8Array.from(own), head)).toThrow(DecodeError);
+  const none = [1, 4, ...new TextEncoder().encode('tags'), 6, 3, 0, 0, 0];
+  expect(join(FULL, joinAll(FULL, []), decodedDelta(FULL, Uint8Array.from(none), head)).fields.size).toBe(0);
+});
+
+test('[COD5] an id that nothing uses, an id used twice and an id out of order are refused', () => {
+  const type = FULL.get('views')!;
+  const [a, b] = REPLICAS.map(id => [...fromHex(id)]) as [number[], number[]];
+  const cell = (index: number) => [index, 0, 5];
+  const part = (...bytes: (number | number[])[]) => decodePart(type, Uint8Array.from(bytes.flat()));
+  expect(part(2, a, b, 2, cell(0), cell(1))).toEqual(new Map([REPLICAS[0], REPLICAS[1]].map(id => [id, cellOf(5)])));
+  expect(() => part(2, a, b, 1, cell(0))).toThrow(DecodeError);
+  expect(() => part(2, a, a, 2, cell(0), cell(1))).toThrow(DecodeError);
+  expect(() => part(2, b, a, 2, cell(1), cell(0))).toThrow(DecodeError);
+  expect(() => part(2, b, a, 2, cell(0), cell(1))).toThrow(DecodeError);
+});
+
+const cellOf = (up: number) => ({up, down: 0, upBase: 0, downBase: 0});
