@@ -25,7 +25,7 @@ export function remove(state: AWSet, element: string): Delta<AWSet> {
 /** Joins maps of tagged things: an entry lives as long as one of its tags does. */
 function join(a: AWSet, seenByA: CausalContext, b: AWSet, seenByB: CausalContext): AWSet {
   let joined: Map<string, readonly Tag[]> | undefined;
-  const put = (element: string, before: readonly Tag[] | undefined, tags: readonly Tag[]) => {
+  const put = (element: string, before: readonly Tag[], tags: readonly Tag[]) => {
     if (tags === before) return;
     joined ??= new Map(a);
     if (tags.length > 0) joined.set(element, tags);
@@ -33,7 +33,7 @@ function join(a: AWSet, seenByA: CausalContext, b: AWSet, seenByB: CausalContext
   };
   for (const [element, tags] of a) put(element, tags, survivors(tags, seenByA, b.get(element) ?? NO_TAGS, seenByB));
   for (const [element, tags] of b)
-    if (!a.has(element)) put(element, undefined, survivors(NO_TAGS, seenByA, tags, seenByB));
+    if (!a.has(element)) put(element, NO_TAGS, survivors(NO_TAGS, seenByA, tags, seenByB));
   return joined ?? a;
 }
 

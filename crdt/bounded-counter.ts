@@ -18,6 +18,8 @@ export type BoundedCounter = ReadonlyMap<ReplicaId, Row>;
 
 const EMPTY: BoundedCounter = new Map();
 const NO_ROW: Row = {given: new Map(), used: ZERO};
+/** What an amount of zero changes: a row without cells has no encoding. */
+const NOTHING: Delta<BoundedCounter> = {state: EMPTY, removed: []};
 
 function joinRows(a: Row, b: Row): Row {
   const given = joinMaps(a.given, b.given, larger);
@@ -55,12 +57,14 @@ const delta = (replica: ReplicaId, row: Row): Delta<BoundedCounter> => ({
 
 export function increment(state: BoundedCounter, replica: ReplicaId, amount: Exact): Delta<BoundedCounter> {
   if (amount < 0) throw new Refusal('out-of-range', 'an increment is not negative');
+  if (BigInt(amount) === 0n) return NOTHING;
   return transferUnchecked(state, replica, replica, amount);
 }
 
 /** Refuses with `insufficient-stock` when nobody known holds enough, with `rights-exhausted` when others do. */
 export function decrement(state: BoundedCounter, replica: ReplicaId, amount: Exact): Delta<BoundedCounter> {
   if (amount < 0) throw new Refusal('out-of-range', 'a decrement is not negative');
+  if (BigInt(amount) === 0n) return NOTHING;
   const available = rightsOf(state, replica);
   if (amount > available) {
     const total = value(state);

@@ -53,9 +53,18 @@ export function contextOfVector(vector: VersionVector): CausalContext {
 }
 
 export function contextOfTags(tags: Iterable<Tag>): CausalContext {
-  let context = EMPTY_CONTEXT;
-  for (const tag of tags) context = union(context, new Map([[tag.replica, {upTo: 0, beyond: [], tags: [tag]}]]));
-  return context;
+  const byReplica = new Map<ReplicaId, Tag[]>();
+  for (const tag of tags) {
+    const own = byReplica.get(tag.replica);
+    if (own) own.push(tag);
+    else byReplica.set(tag.replica, [tag]);
+  }
+  // Sorted at once: a peer chooses how many there are, and one union for each would take quadratic time.
+  const seenOf = (own: Tag[]): Seen => {
+    own.sort(compareTags);
+    return {upTo: 0, beyond: [], tags: own.filter((tag, index) => index === 0 || !sameTag(tag, own[index - 1]!))};
+  };
+  return new Map([...byReplica].map(([replica, own]) => [replica, seenOf(own)]));
 }
 
 export function contextOfDot({replica, counter}: Dot): CausalContext {

@@ -117,6 +117,9 @@ function decodeFieldDelta(type: AnyCrdtType, payload: Uint8Array, head: EventHea
   const decoder = new Decoder(payload, head);
   const delta = {state: type.decode(decoder) as unknown, removed: decoder.tags()};
   decoder.end();
+  // The event's dot covers its own tags: to list one would be a second encoding of the same delta.
+  if (delta.removed.some(tag => tag.replica === head.replica && tag.counter === head.counter))
+    throw new DecodeError('removes a tag of its own event');
   return delta;
 }
 
@@ -156,7 +159,9 @@ export function absorbKnown(shape: Shape, document: Document): Document {
     }
     const opaque = new Map(known.opaque);
     opaque.delete(key);
-    known = {...known, opaque, fields: new Map(known.fields).set(name, state)};
+    const fields = new Map(known.fields);
+    if (!type.isEmpty(state)) fields.set(name, state); // All removed again: whoever knew the field has none of it either.
+    known = {...known, opaque, fields};
   }
   return known;
 }
@@ -186,19 +191,27 @@ export function decodeState(shape: Shape, bytes: Uint8Array): Document {
   const reader = new Reader(bytes);
   const context = contextOfVector(decodeVector(reader));
   const fields = new Map<string, unknown>();
+  let previous: string | undefined;
   for (let left = reader.count(3); left > 0; left--) {
     const [name, code, payload] = [reader.string(), reader.varint(), reader.bytes()];
+    if (previous !== undefined && name <= previous) throw new DecodeError('fields are not in order');
+    previous = name;
     const type = shape.get(name);
     if (type?.code !== code) throw new DecodeError(`state of an unknown field: ${name}`);
-    fields.set(name, decodePart(type, payload));
+    const state = decodePart(type, payload);
+    if (type.isEmpty(state)) throw new DecodeError('an empty field');
+    fields.set(name, state);
   }
   const opaque = new Map<string, readonly Uint8Array[]>();
+  previous = undefined;
   for (let left = reader.count(2); left > 0; left--) {
     const key = reader.string();
-    opaque.set(
-      key,
-      Array.from({length: reader.count()}, () => reader.bytes().slice()),
-    );
+    const records = Array.from({length: reader.count()}, () => reader.bytes().slice());
+    const ascend = records.every((record, index) => index === 0 || compareBytes(records[index - 1]!, record) < 0);
+    if (records.length === 0 || !ascend || (previous !== undefined && key <= previous))
+      throw new DecodeError('unknown fields are not in order');
+    previous = key;
+    opaque.set(key, records);
   }
   reader.end();
   return {fields, opaque, context};

@@ -72,14 +72,14 @@ export function orMap<S>(inner: CrdtType<S>): CrdtType<ORMap<S>> {
     isEmpty: state => state.size === 0,
     join(a, seenByA, b, seenByB) {
       let joined: Map<string, Slot<S>> | undefined;
-      const put = (key: string, before: Slot<S> | undefined, slot: Slot<S>) => {
+      const put = (key: string, before: Slot<S>, slot: Slot<S>) => {
         if (slot === before) return;
         joined ??= new Map(a);
         if (isNothing(slot)) joined.delete(key);
         else joined.set(key, slot);
       };
       for (const [key, slot] of a) put(key, slot, joinSlots(slot, seenByA, b.get(key) ?? nothing, seenByB));
-      for (const [key, slot] of b) if (!a.has(key)) put(key, undefined, joinSlots(nothing, seenByA, slot, seenByB));
+      for (const [key, slot] of b) if (!a.has(key)) put(key, nothing, joinSlots(nothing, seenByA, slot, seenByB));
       return joined ?? a;
     },
     encode(encoder, state) {

@@ -56,10 +56,12 @@ export interface Stored {
   readonly registered: boolean;
   readonly document: Document;
   readonly time: HybridTime;
-  /** Oldest first, as far back as they are kept. */
+  /** Oldest first, as far back as they are kept; the last `tailMarks` came after the checkpoint. */
   readonly marks: readonly Mark[];
+  readonly tailMarks: number;
   readonly end: LogEnd;
-  readonly checkpointSeq: number;
+  /** What the state rows hold; undefined when there are none that this build can use. */
+  readonly checkpoint: {readonly seq: number; readonly document: Document} | undefined;
 }
 
 /** The storage is not what was written. It is never served: a peer may hold what this replica has lost. */
@@ -184,11 +186,12 @@ export class EntityStore {
     const identity = JSON.parse(String(this.#get('identity'))) as Identity;
     const shape = shapeOf(identity);
     const checkpoint = this.#checkpoint(shape);
-    let document = checkpoint ? this.#stateRows(shape, checkpoint) : EMPTY_DOCUMENT;
+    const saved = checkpoint && {seq: checkpoint.seq, document: this.#stateRows(shape, checkpoint)};
+    let document = saved?.document ?? EMPTY_DOCUMENT;
     let end: LogEnd = checkpoint ?? {seq: 0, hash: firstHash(identity)};
     let time = checkpoint?.time ?? EPOCH;
     const marks = this.#marks(end.seq);
-    const checkpointSeq = end.seq;
+    const marksBefore = marks.length;
     for (;;) {
       const page = this.rowsAfter(end.seq, PAGE_ROWS);
       for (const row of page) {
@@ -209,8 +212,9 @@ export class EntityStore {
       document,
       time,
       marks: marks.slice(-MARKED_ROWS_MAX),
+      tailMarks: marks.length - marksBefore,
       end,
-      checkpointSeq,
+      checkpoint: saved,
     };
   }
 
@@ -275,7 +279,7 @@ export class EntityStore {
     for (const row of this.#sql.exec('select path, code, bytes from state order by path').toArray()) {
       const name = String(row.path).split(SEPARATOR, 1)[0]!;
       const type = shape.get(name);
-      if (type?.code !== row.code) throw new ReplicaDamaged(`state row of an unknown field: ${name}`);
+      if (!type || type.code !== row.code) throw new ReplicaDamaged(`state row of an unknown field: ${name}`);
       const part = decodePart(type, new Uint8Array(row.bytes as ArrayBuffer));
       const before = fields.get(name);
       // Several parts are one map cut by key, and this copy of it is not shared yet.

@@ -132,7 +132,7 @@ export function reopenReplica(
 }
 
 export function step(before: Replica, event: ReplicaEvent, around: Surroundings): Step {
-  return pump(settle(take(before, event, around)), around, event.type === 'alarm');
+  return pump(settle(take(before, event, around)), around);
 }
 
 function take(replica: Replica, event: ReplicaEvent, {nowMs, random}: Surroundings): Replica {
@@ -277,7 +277,7 @@ export const isSettled = (replica: Replica): boolean =>
   ![...replica.peers.keys()].some(region => isOwed(replica, region));
 
 /** Sends to whoever is owed something and may be tried now, and keeps the alarm exactly as long as anything is owed. */
-function pump(replica: Replica, {nowMs}: Surroundings, fromAlarm: boolean): Step {
+function pump(replica: Replica, {nowMs}: Surroundings): Step {
   const effects: Effect[] = [];
   let next = replica;
   let dueMs: number | undefined;
@@ -291,7 +291,7 @@ function pump(replica: Replica, {nowMs}: Surroundings, fromAlarm: boolean): Step
     dueMs = Math.min(dueMs ?? atMs, atMs);
   }
   if (dueMs === undefined) {
-    if (next.armedAtMs === undefined && !fromAlarm) return {replica: next, effects};
+    if (next.armedAtMs === undefined) return {replica: next, effects};
     return {replica: {...next, armedAtMs: undefined}, effects: [...effects, {type: 'disarm'}]};
   }
   // An alarm that stands earlier is left alone: it costs a row to move it, and firing early does no harm.

@@ -39,7 +39,8 @@ export interface Call extends Destination {
 export type Reply<T> = {readonly ok: true; readonly value: T} | {readonly ok: false; readonly problem: Problem};
 
 export interface EntityReply {
-  readonly view: Readonly<Record<string, unknown>>;
+  /** JSON text: a view may hold keys and numbers that no structured clone carries. */
+  readonly view: string;
   readonly version: string;
   readonly etag: string;
   /** SHA-256 of the canonical state, in hex: equal exactly where the states are. */
@@ -118,8 +119,8 @@ export interface EntityCalls {
   patch(call: Call, edits: unknown, options: CommandOptions): Promise<Reply<CommandReply>>;
   log(call: Call, after: number, limit: number): Promise<Reply<LogReply>>;
   replicas(call: Call): Promise<Reply<ReplicaReport>>;
-  /** The view and its version, or undefined where there is no replica; creates nothing. For the platform. */
-  peek(call: Call): Promise<{readonly view: Readonly<Record<string, unknown>>; readonly version: string} | undefined>;
+  /** The view as JSON text, or undefined where there is no replica; creates nothing. For the platform. */
+  peek(call: Call): Promise<string | undefined>;
   /** From a peer: what it holds, if anything; creates nothing. */
   vector(call: Call): Promise<string | undefined>;
   /** From a peer. */

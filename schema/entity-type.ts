@@ -39,6 +39,7 @@ export interface EntityType<F extends Fields = Fields> {
 /** Names are part of URLs; these are taken by other resources. */
 const RESERVED = new Set(['policy']);
 const TYPE_NAME = /^[a-z][a-z0-9-]{0,63}$/;
+const INTERNAL_NAME = /^\$[a-z]+$/; // No client can name one.
 const MEMBER_NAME = /^[a-z][A-Za-z0-9]{0,63}$/;
 
 /** Throws at start-up, not at the first request, when a definition cannot work. */
@@ -54,7 +55,8 @@ export function entityType<const F extends Fields>(
 ): EntityType<F> {
   const {fields, replication = 'first-use', internal = false} = definition;
   const commands = definition.commands?.((input, run) => ({input, run})) ?? {};
-  if (!TYPE_NAME.test(name) || RESERVED.has(name)) throw new Error(`not a name for an entity type: ${name}`);
+  if (!(internal ? INTERNAL_NAME : TYPE_NAME).test(name) || RESERVED.has(name))
+    throw new Error(`not a name for an entity type: ${name}`);
   for (const member of [...Object.keys(fields), ...Object.keys(commands)])
     if (!MEMBER_NAME.test(member)) throw new Error(`not a name for a field or command of ${name}: ${member}`);
   const shape = withMembers(new Map(Object.entries(fields).map(([field, {type}]) => [field, type])));
@@ -67,6 +69,7 @@ function draftOf(type: EntityType, base: Document, head: EventHead): {draft: Dra
     Object.entries(type.fields).map(([name, field]) => [
       name,
       field.editor({
+        path: name,
         author: draft,
         state: () => draft.state(name),
         write: delta => draft.write(name, delta),

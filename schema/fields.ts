@@ -12,6 +12,8 @@ import {Refusal} from '../crdt/refusal.ts';
 import * as registerOps from '../crdt/registers.ts';
 
 export interface Cell<S> {
+  /** The field's name, and below it the keys of maps. */
+  readonly path: string;
   readonly author: Author;
   state(): S;
   write(delta: Delta<S>): void;
@@ -102,6 +104,16 @@ export function pnCounter(): Field<counterOps.PNCounter, TwoWayCounterEditor, Ex
   };
 }
 
+/** Adds the field's name to a refusal, so that whoever hears it knows which rights to ask for. */
+function named<T>(field: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof Refusal) throw new Refusal(error.code, error.message, {...error.facts, field});
+    throw error;
+  }
+}
+
 /**
  * Never falls below `min`, which is also where it starts. `decrement` refuses with `insufficient-stock` or
  * `rights-exhausted`.
@@ -115,7 +127,7 @@ export function boundedCounter({min}: {min: number}): Field<boundedOps.BoundedCo
         return view(cell.state());
       },
       increment: by => cell.write(boundedOps.increment(cell.state(), cell.author.replica, by)),
-      decrement: by => cell.write(boundedOps.decrement(cell.state(), cell.author.replica, by)),
+      decrement: by => cell.write(named(cell.path, () => boundedOps.decrement(cell.state(), cell.author.replica, by))),
     }),
     view,
     patch: twoWayPatch,
@@ -205,6 +217,7 @@ export function orMap<S, E, V>(
   const patch = z.record(key, inner.patch.nullable());
   const type = mapOps.orMap(inner.type);
   const cellAt = (cell: Cell<mapOps.ORMap<S>>, at: string): Cell<S> => ({
+    path: `${cell.path}/${at}`,
     author: cell.author,
     state: () => cell.state().get(at)?.value ?? inner.type.empty,
     write: delta => cell.write(mapOps.update(inner.type, cell.state(), cell.author, at, () => delta)),

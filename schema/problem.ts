@@ -27,7 +27,6 @@ export const PROBLEMS = {
   'idempotency-key-reused': {status: 422, title: 'The Idempotency-Key was used for another request'},
   'policy-not-honourable': {status: 422, title: 'The policy asks for what this platform cannot hold'},
   'upgrade-required': {status: 426, title: 'This path speaks WebSocket'},
-  'too-many-requests': {status: 429, title: 'Too many requests at once'},
   residency: {status: 451, title: 'The residency policy forbids it'},
   internal: {status: 500, title: 'Internal error'},
   'storage-full': {status: 503, title: 'The storage takes no more'},

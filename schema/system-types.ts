@@ -27,7 +27,7 @@ export const Issuer = z.strictObject({
 
 export const Issuers = z.array(Issuer).min(1).max(ISSUERS_MAX);
 
-export const tenantConfiguration = entityType('tenant', {
+export const tenantConfiguration = entityType('$tenant', {
   fields: {
     issuers: lwwRegister(Issuers),
     // Concurrent policies all apply until one replaces them.
@@ -47,7 +47,7 @@ export const tenantConfiguration = entityType('tenant', {
 });
 
 /** Where each tenant is served, by an HMAC of its name: the one thing that every region knows of every tenant. */
-export const directory = entityType('directory', {
+export const directory = entityType('$directory', {
   fields: {
     tenants: orMap(
       z.string(),
@@ -67,7 +67,7 @@ export const directory = entityType('directory', {
 export const CATALOG_IDS_PER_PAGE_MAX = 1_000;
 
 /** The ids that live in one zone of one tenant, of one entity type. */
-export const catalog = entityType('catalog', {
+export const catalog = entityType('$catalog', {
   fields: {ids: awSet(z.string())},
   commands: command => ({
     register: command(z.strictObject({ids: z.array(z.string())}), (page, {ids}) => {

@@ -2,9 +2,7 @@
 // choose between regions an ocean apart, and for nothing finer. The tables are strings, each parsed on its first use:
 // as object literals they would be seven times the lines, and parsed at load they would cost every cold start nearly a
 // millisecond, though most requests bring their coordinates and look nothing up.
-
-/** Degrees north and degrees east. */
-export type Point = readonly [latitude: number, longitude: number];
+import type {Point} from '../residency/distance.ts';
 
 /**
  * ISO 3166-1 alpha-2, all of it, and XK (Kosovo), which geolocation reports too. A point lies where the people are, not

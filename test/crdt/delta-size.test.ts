@@ -51,9 +51,12 @@ test('[SIZE1] an increment costs one cell, however many replicas have cells', ()
 
 test('[SIZE1] a decrement or a transfer of a bounded counter costs one cell', () => {
   const holder = new Holder(bounded.boundedCounter);
-  const change = (replica: ReplicaId, mutator: (state: bounded.BoundedCounter) => ReturnType<typeof bounded.increment>) =>
-    holder.write(replica, draft => draft.write('field', mutator(draft.state('field'))));
-  for (let index = 0; index < 50; index++) change(replicaId(index), state => bounded.increment(state, replicaId(index), 9));
+  const change = (
+    replica: ReplicaId,
+    mutator: (state: bounded.BoundedCounter) => ReturnType<typeof bounded.increment>,
+  ) => holder.write(replica, draft => draft.write('field', mutator(draft.state('field'))));
+  for (let index = 0; index < 50; index++)
+    change(replicaId(index), state => bounded.increment(state, replicaId(index), 9));
   for (let index = 1; index < 50; index++) change(EU, state => bounded.increment(state, EU, index));
   for (let index = 1; index < 50; index++) change(EU, state => bounded.transfer(state, EU, replicaId(index), 2));
   expect(change(EU, state => bounded.decrement(state, EU, 1))).toBeLessThan(24);
@@ -62,7 +65,8 @@ test('[SIZE1] a decrement or a transfer of a bounded counter costs one cell', ()
 
 test('[SIZE2] adding to or removing from a set of 1,000 elements costs what one element costs', () => {
   const holder = new Holder(awSet.awSet);
-  const add = (element: string) => holder.write(EU, draft => draft.write('field', awSet.add(draft.state('field'), draft, element)));
+  const add = (element: string) =>
+    holder.write(EU, draft => draft.write('field', awSet.add(draft.state('field'), draft, element)));
   for (let index = 0; index < 1_000; index++) add(`element ${index}`);
   expect(holder.stateBytes).toBeGreaterThan(10_000);
   expect(add('one more')).toBeLessThan(32);
@@ -91,7 +95,8 @@ test.each([
   ['mv', registers.mvRegister],
 ] as const)('[SIZE4] setting a register (%s) costs its value, whatever was there before', (_, type) => {
   const holder = new Holder(type);
-  const set = (value: string) => holder.write(EU, draft => draft.write('field', registers.set(draft.state('field'), draft, value)));
+  const set = (value: string) =>
+    holder.write(EU, draft => draft.write('field', registers.set(draft.state('field'), draft, value)));
   set('x'.repeat(10_000));
   expect(set('short')).toBeLessThan(36);
 });

@@ -3,7 +3,15 @@ import {expect, test} from 'vitest';
 import * as awSet from '../../crdt/aw-set.ts';
 import * as bounded from '../../crdt/bounded-counter.ts';
 import {toHex} from '../../crdt/bytes.ts';
-import {type Document, documentOf, EMPTY_DOCUMENT, encodePart, fieldState, join, type Shape} from '../../crdt/document.ts';
+import {
+  type Document,
+  documentOf,
+  EMPTY_DOCUMENT,
+  encodePart,
+  fieldState,
+  join,
+  type Shape,
+} from '../../crdt/document.ts';
 import {Draft} from '../../crdt/draft.ts';
 import * as registers from '../../crdt/registers.ts';
 import {Refusal} from '../../crdt/refusal.ts';
@@ -98,3 +106,9 @@ test('[DR5] a field outside the shape is a defect', () => {
   expect(() => draft.state('absent')).toThrow();
   expect(() => draft.write('absent', {state: new Map(), removed: []})).toThrow();
 });
+
+test('[DR6] a command may add 2,000 elements', () => {
+  const draft = new Draft(SHAPE, EMPTY_DOCUMENT, head(1));
+  for (let index = 0; index < 2_000; index++) add(draft, `element ${index}`);
+  expect(elements(after(EMPTY_DOCUMENT, draft))).toHaveLength(2_000);
+}, 10_000); // Tags counted one union at a time took half a minute.

@@ -4,7 +4,11 @@ import {type Exact, larger, minus, plus, smaller, sum} from '../../crdt/exact.ts
 import {exactOf} from '../support/subjects.ts';
 
 const EDGE = 2n ** 53n;
-const big = fc.oneof(fc.bigInt({min: -10n, max: 10n}), fc.bigInt({min: -3n, max: 3n}).map(by => EDGE + by), fc.bigInt());
+const big = fc.oneof(
+  fc.bigInt({min: -10n, max: 10n}),
+  fc.bigInt({min: -3n, max: 3n}).map(by => EDGE + by),
+  fc.bigInt(),
+);
 const isOneForm = (value: Exact) => typeof value === 'bigint' || Number.isSafeInteger(value);
 
 test('[EX1] sums, differences and comparisons agree with bigints, on both sides of 2^53', () => {

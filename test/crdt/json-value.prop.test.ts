@@ -33,7 +33,9 @@ test('[JSON2] values that are equal as JSON are equal bytes, whatever the order 
     selector: ([key]) => key,
     maxLength: 5,
   });
-  const shuffled = entries.chain(list => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, {minLength: list.length})));
+  const shuffled = entries.chain(list =>
+    fc.tuple(fc.constant(list), fc.shuffledSubarray(list, {minLength: list.length})),
+  );
   fc.assert(
     fc.property(shuffled, ([a, b]) => {
       expect(toHex(encoded(Object.fromEntries(a)))).toBe(toHex(encoded(Object.fromEntries(b))));

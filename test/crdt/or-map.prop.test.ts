@@ -1,5 +1,8 @@
+import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {joinAll, only, play, readField, type Step} from '../support/crdt-scripts.ts';
+import {fieldState} from '../../crdt/document.ts';
+import type {ORMap} from '../../crdt/or-map.ts';
+import {joinAll, only, play, readField, scriptOf, type Step} from '../support/crdt-scripts.ts';
 import {convergesOnModel, obeysJoinLaws} from '../support/crdt-properties.ts';
 import type {MapCommand} from '../support/models.ts';
 import {type AnySubject, mapOf, mapOfCounters, mapOfRegisters, mapOfSets, REPLICAS} from '../support/subjects.ts';
@@ -24,10 +27,11 @@ const SUBJECTS: readonly (readonly [string, AnySubject])[] = [
   ['sets', mapOfSets],
 ];
 
-test.each(SUBJECTS)('[OM1] maps of %s: a key and its value are what no remove had seen, in any delivery', (_, subject) =>
-  convergesOnModel(subject, 300),
+test.each(SUBJECTS)(
+  '[OM1] maps of %s: a key and its value are what no remove had seen, in any delivery',
+  (_, subject) => convergesOnModel(subject, 2000),
 );
-test.each(SUBJECTS)('[OM1] [DOC1] maps of %s: join obeys its laws', (_, subject) => obeysJoinLaws(subject, 150));
+test.each(SUBJECTS)('[OM1] [DOC1] maps of %s: join obeys its laws', (_, subject) => obeysJoinLaws(subject, 1500));
 
 test('[OM2] a remove takes back what it had seen inside the value: a concurrent increment survives, and only that', () => {
   const before = [step(EU, null, update(5n)), step(US, EU, update(2n))];
@@ -51,6 +55,22 @@ test('[OM4] keys written in one event are removed one by one, and a key can be r
 
 test('[OM5] maps nest', () => {
   const nested = mapOf(mapOfCounters);
-  convergesOnModel(nested, 100);
-  obeysJoinLaws(nested, 60);
+  convergesOnModel(nested, 400);
+  obeysJoinLaws(nested, 300);
+});
+
+test('[OM6] a key holds at most one tag per replica, and a removed key none', () => {
+  const subjects = only(mapOfCounters);
+  const property = fc.property(scriptOf(subjects), script => {
+    const run = play(subjects, script);
+    const state = fieldState<ORMap<unknown>>(joinAll(run.shape, run.documents), 'field', mapOfCounters.type);
+    const live = (readField(subjects, joinAll(run.shape, run.documents), 'field') as [string, bigint][]).map(
+      ([key]) => key,
+    );
+    for (const [key, {tags}] of state) {
+      expect(new Set(tags.map(tag => tag.replica)).size).toBe(tags.length); // Or repeated updates would pile up.
+      expect(tags.length > 0).toBe(live.includes(key));
+    }
+  });
+  fc.assert(property, {numRuns: 200});
 });

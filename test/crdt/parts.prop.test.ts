@@ -4,7 +4,7 @@ import {toHex} from '../../crdt/bytes.ts';
 import {EMPTY_CONTEXT} from '../../crdt/causal-context.ts';
 import {WHOLE} from '../../crdt/crdt-type.ts';
 import {decodePart, encodePart, fieldState} from '../../crdt/document.ts';
-import {only, play, scriptOf, shapeOf} from '../support/crdt-scripts.ts';
+import {only, play, scriptOf} from '../support/crdt-scripts.ts';
 import {ALL_SUBJECTS} from '../support/subjects.ts';
 
 const KEYED = new Set(['bins', 'labels', 'notes', 'tags']);
@@ -27,15 +27,18 @@ test.each([...ALL_SUBJECTS])('[PART1] the parts of a state join back to it, over
 test.each([...ALL_SUBJECTS])('[PART2] a part is identical while nothing in it changes: field %s', (name, subject) => {
   const {type} = subject;
   const property = fc.property(scriptOf(only(subject), 8), script => {
-    const partsOf = (state: unknown) => new Map(type.parts(state));
-    for (const {after, delta} of play(only(subject), script).events.flatMap(event => event ?? [])) {
-      const state: unknown = fieldState(after, 'field', type);
-      const parts = partsOf(state);
-      for (const [key, part] of partsOf(state)) expect(part).toBe(parts.get(key));
-      if (!KEYED.has(name)) expect([...parts.keys()]).toEqual(type.isEmpty(state) ? [] : [WHOLE]);
-      expect(shapeOf(ALL_SUBJECTS).get(name)).toBe(type);
-      expect(delta.fields.has('field')).toBe(true);
+    for (const event of play(only(subject), script).events) {
+      if (!event) continue;
+      const [before, after] = [event.before, event.after].map(
+        document => new Map<string, unknown>(type.parts(fieldState(document, 'field', type))),
+      ) as [Map<string, unknown>, Map<string, unknown>];
+      if (!KEYED.has(name)) expect([...after.keys()]).toEqual([WHOLE]);
+      for (const [key, part] of after) {
+        const earlier = before.get(key);
+        const same = earlier !== undefined && toHex(encodePart(type, earlier)) === toHex(encodePart(type, part));
+        if (same) expect(part).toBe(earlier); // Or every write would make every row dirty.
+      }
     }
   });
-  fc.assert(property, {numRuns: 30});
+  fc.assert(property, {numRuns: 100});
 });

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {counterOf, coversDot, coversVector, joinVectors, type VersionVector, withDot} from '../../crdt/version-vector.ts';
+import {
+  counterOf,
+  coversDot,
+  coversVector,
+  joinVectors,
+  type VersionVector,
+  withDot,
+} from '../../crdt/version-vector.ts';
 import {REPLICAS} from '../support/subjects.ts';
 
 const replica = fc.constantFrom(...REPLICAS);

@@ -39,8 +39,10 @@ export interface PlayedEvent {
   readonly bytes: Uint8Array;
   /** From the wire, frozen. */
   readonly received: Document;
-  /** The writer's document behind the event, and the state of each field as the draft saw it when it finished. */
+  /** The writer's document before and behind the event. */
+  readonly before: Document;
   readonly after: Document;
+  /** The state of each field as the draft saw it when it finished. */
   readonly drafted: ReadonlyMap<string, unknown>;
 }
 
@@ -101,7 +103,10 @@ export function play(subjects: Subjects, script: readonly Step[]): Run {
   const attempts: Attempt[] = [];
   const events = script.map(({replica, hears, time, writes}) => {
     const heard = hears ?? replica;
-    const before = joinAll(shape, [replica, heard].flatMap(id => documents.get(id) ?? []));
+    const before = joinAll(
+      shape,
+      [replica, heard].flatMap(id => documents.get(id) ?? []),
+    );
     const seen = new Set([...(seenBy.get(replica) ?? []), ...(seenBy.get(heard) ?? [])]);
     const head = {replica, counter: (counters.get(replica) ?? 0) + 1, time};
     const draft = new Draft(shape, before, head);
@@ -117,11 +122,11 @@ export function play(subjects: Subjects, script: readonly Step[]): Run {
     if (!delta) return undefined;
     const bytes = encodedDelta(shape, delta);
     const received = deepFreeze(decodedDelta(shape, bytes, head));
-    const after = joinAll(shape, [before, received]);
+    const after = deepFreeze(join(shape, before, received));
     documents.set(replica, after);
     counters.set(replica, head.counter);
     const drafted = new Map([...shape.keys()].map(name => [name, draft.state(name)]));
-    return {head, delta, bytes, received, after, drafted};
+    return {head, delta, bytes, received, before, after, drafted};
   });
   return {shape, events, documents: [...documents.values()], attempts};
 }
@@ -151,5 +156,9 @@ export function fingerprint(shape: Shape, document: Document): string {
     .filter(([name, state]) => !shape.get(name)!.isEmpty(state)) // An event that only removes carries empty states.
     .map(([name, state]) => `${name}=${toHex(encodePart(shape.get(name)!, state))}`);
   const opaque = inOrder(document.opaque).map(([key, records]) => `${key}=${records.map(toHex).join()}`);
-  return JSON.stringify([fields, opaque, inOrder(document.context)]);
+  const context = inOrder(document.context).map(
+    ([id, {upTo, beyond, tags}]) =>
+      `${id}:${upTo} ${beyond.join()} ${tags.map(tag => `${tag.counter}.${tag.index}`).join()}`,
+  );
+  return JSON.stringify([fields, opaque, context]);
 }

@@ -19,8 +19,7 @@ export type BoundedCommand =
   | {readonly kind: 'increment' | 'decrement'; readonly amount: bigint}
   | {readonly kind: 'transfer'; readonly to: ReplicaId; readonly amount: bigint};
 export type MapCommand<C> =
-  | {readonly kind: 'update'; readonly key: string; readonly inner: C}
-  | {readonly kind: 'remove'; readonly key: string};
+  {readonly kind: 'update'; readonly key: string; readonly inner: C} | {readonly kind: 'remove'; readonly key: string};
 
 const seenByAny = (id: number, others: readonly Write<unknown>[]) => others.some(other => other.seen.has(id));
 
@@ -34,7 +33,9 @@ export function counterModel(writes: readonly Write<bigint>[]): bigint {
 export function setModel(writes: readonly Write<SetCommand>[]): readonly string[] {
   const live = new Set<string>();
   for (const {id, command} of writes) {
-    const removes = writes.filter(other => other.command.kind === 'remove' && other.command.element === command.element);
+    const removes = writes.filter(
+      other => other.command.kind === 'remove' && other.command.element === command.element,
+    );
     if (command.kind === 'add' && !seenByAny(id, removes)) live.add(command.element);
   }
   return [...live].sort();

@@ -1,8 +1,9 @@
 // Which region a request belongs to: from what Cloudflare says of its origin to an order of regions.
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {byDistance, distanceKm, type Located, positionOf, type Whereabouts} from '../../workers/nearest.ts';
-import {colos, continents, countries, type Point} from '../../workers/places.ts';
+import {byDistance, distanceKm, type Located, type Point} from '../../residency/distance.ts';
+import {colos, continents, countries} from '../../workers/places.ts';
+import {positionOf, type Whereabouts} from '../../workers/position.ts';
 
 const ASHBURN: Point = [39, -77.5];
 const FRANKFURT: Point = [50.1, 8.7];

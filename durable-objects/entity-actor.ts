@@ -1,0 +1,656 @@
+// The Durable Object around one replica. It performs: storage transactions, calls to peers, sockets, the one alarm. What is
+// sent to whom and when, who may hold what, and what a command does is decided in mesh/, residency/ and schema/.
+import {DurableObject} from 'cloudflare:workers';
+import {EncodeError, toHex} from '../crdt/bytes.ts';
+import {EMPTY_DOCUMENT} from '../crdt/document.ts';
+import {type Exact, minus} from '../crdt/exact.ts';
+import {Refusal} from '../crdt/refusal.ts';
+import {counterOf, coversVector, EMPTY_VECTOR, joinVectors, type VersionVector} from '../crdt/version-vector.ts';
+import type {ReplicaId} from '../crdt/dot.ts';
+import {decodeEntryHead, type IdempotencyMark} from '../mesh/entry.ts';
+import {decodeFrame, encodeFrame, type Frame} from '../mesh/frame.ts';
+import {members} from '../mesh/membership.ts';
+import type {Effect, Surroundings as Around} from '../mesh/replica.ts';
+import {parseVersionToken, toBase64url, versionToken} from '../mesh/version-token.ts';
+import {byDistance} from '../residency/distance.ts';
+import type {Policy} from '../residency/policy.ts';
+import type {
+  Call,
+  CommandOptions,
+  CommandReply,
+  Destination,
+  EntityCalls,
+  EntityReply,
+  FrameReply,
+  LogReply,
+  ReadOptions,
+  ReplicaReport,
+  Reply,
+  RightsRequest,
+} from '../schema/calls.ts';
+import {type EntityType, runCommand, runPatch, viewOf} from '../schema/entity-type.ts';
+import {toJson} from '../schema/json.ts';
+import {decidePlace, placementsOf} from '../schema/placements-of.ts';
+import {isProblemCode, problem} from '../schema/problem.ts';
+import {catalog, tenantConfiguration} from '../schema/system-types.ts';
+import {ClientSockets} from './client-sockets.ts';
+import {admitFrame, type Admitted, Entity, markFor} from './entity.ts';
+import {EntityStore, ReplicaDamaged} from './entity-store.ts';
+import {type Env, type Surroundings, surroundings} from './env.ts';
+import {type Links, PEER_CALL_MS_MAX, within} from './links.ts';
+import {PolicyReader} from './policy-reader.ts';
+
+/** How long a read that names a version waits for it when the client sets no other time. */
+export const VERSION_WAIT_MS_DEFAULT = 2_000;
+/** How long the first use of an entity in a region looks for it in the others. */
+export const JOIN_WAIT_MS_MAX = 4_000;
+export const LOG_PAGE_ROWS_MAX = 500;
+
+export interface ActorOptions {
+  readonly types: ReadonlyMap<string, EntityType>;
+  readonly links: Links;
+}
+
+export type EntityActorClass = new (ctx: DurableObjectState, env: Env) => DurableObject<Env> & EntityCalls;
+
+export const createEntityActor = ({types, links}: ActorOptions): EntityActorClass =>
+  class EntityActor extends DurableObject<Env> implements EntityCalls {
+    readonly #store = new EntityStore(this.ctx.storage.sql);
+    readonly #around: Surroundings = surroundings(this.env);
+    readonly #policies = new PolicyReader(this.#around);
+    readonly #sockets = new ClientSockets(this.ctx);
+    /** Regions with an open request for rights: one at a time each. */
+    readonly #asking = new Set<string>();
+    readonly #waiting = new Set<() => void>();
+    #entity: Entity | undefined;
+    #damage: ReplicaDamaged | undefined;
+    #checkpointing = false;
+
+    constructor(ctx: DurableObjectState, env: Env) {
+      super(ctx, env);
+      void ctx.blockConcurrencyWhile(async () => this.#open(await ctx.storage.getAlarm()));
+    }
+
+    #open(alarmAtMs: number | null): void {
+      if (!this.#store.exists()) return;
+      try {
+        const stored = this.#store.load(({address}) => this.#type(address.type).shape);
+        const type = this.#type(stored.identity.address.type);
+        this.#entity = Entity.open(this.#store, type, stored, alarmAtMs ?? undefined);
+      } catch (error) {
+        if (!(error instanceof ReplicaDamaged)) throw error;
+        console.error('replica damaged:', error.message);
+        this.#damage = error;
+      }
+    }
+
+    #type(name: string): EntityType {
+      const type = types.get(name);
+      if (!type) throw new Refusal('unknown-type', `there is no entity type "${name}"`);
+      return type;
+    }
+
+    // What clients and the edge call.
+
+    read(call: Call, options: ReadOptions): Promise<Reply<EntityReply>> {
+      return this.#answer(async () => {
+        this.#authorise(call, 'read');
+        return this.#replyOf(await this.#find(call, options));
+      });
+    }
+
+    command(call: Call, name: string, input: unknown, options: CommandOptions): Promise<Reply<CommandReply>> {
+      return this.#answer(async () => {
+        this.#authorise(call, 'write');
+        const mark = options.idempotencyKey === undefined ? undefined : markFor(options.idempotencyKey, name, input);
+        const entity = await this.#findOrCreate(call, options);
+        const run = () =>
+          this.#write(entity, name, mark, head => runCommand(entity.type, entity.document, head, name, input));
+        return this.#withRights(entity, options.waitMs ?? 0, run);
+      });
+    }
+
+    patch(call: Call, edits: unknown, options: CommandOptions): Promise<Reply<CommandReply>> {
+      return this.#answer(async () => {
+        this.#authorise(call, 'write');
+        const mark = options.idempotencyKey === undefined ? undefined : markFor(options.idempotencyKey, 'patch', edits);
+        const entity = await this.#findOrCreate(call, options);
+        const run = () =>
+          this.#write(entity, 'patch', mark, head => runPatch(entity.type, entity.document, head, edits));
+        return this.#withRights(entity, options.waitMs ?? 0, run);
+      });
+    }
+
+    log(call: Call, after: number, limit: number): Promise<Reply<LogReply>> {
+      return this.#answer(async () => {
+        this.#authorise(call, 'read');
+        await this.#find(call, {});
+        const rows = this.#store.rowsAfter(after, Math.min(limit, LOG_PAGE_ROWS_MAX));
+        const entries = rows.map(({seq, entry, hash}) => {
+          const {replica, counter, time, command, mark} = decodeEntryHead(entry);
+          return {
+            seq,
+            dot: `${replica}:${counter}`,
+            at: new Date(time.ms).toISOString(),
+            command,
+            ...(mark && {idempotencyKey: mark.key}),
+            hash: toHex(hash),
+            entry: toBase64url(entry),
+          };
+        });
+        const last = entries.at(-1);
+        return last && last.seq < this.#entity!.logRows ? {entries, next: last.seq} : {entries};
+      });
+    }
+
+    replicas(call: Call): Promise<Reply<ReplicaReport>> {
+      return this.#answer(async () => {
+        this.#authorise(call, 'read');
+        return this.#report(await this.#find(call, {}));
+      });
+    }
+
+    async peek(_call: Call): Promise<string | undefined> {
+      const entity = this.#entity;
+      return entity && toJson(viewOf(entity.type, entity.document));
+    }
+
+    // What peers call.
+
+    async vector(_call: Call): Promise<string | undefined> {
+      return this.#entity && versionToken(this.#entity.vector);
+    }
+
+    async receive(call: Call, bytes: Uint8Array): Promise<FrameReply> {
+      if (this.#damage) throw this.#damage;
+      const frame = decodeFrame(bytes);
+      const type = this.#type(call.address.type);
+      if (!this.#entity && type.replication === 'first-use') return {type: 'absent'};
+      const newest = Math.max(frame.policyVersion, call.policyVersion);
+      const policies = await this.#policiesFor({...call, policyVersion: newest});
+      // From here on nothing waits, so the frame is admitted against the state that it is joined into.
+      const admitted = admitFrame(type.shape, this.#entity?.document ?? EMPTY_DOCUMENT, frame);
+      const refusal = this.#refusalOf(call, type, policies, admitted);
+      if (refusal !== undefined) return {type: 'refused', why: refusal};
+      if (!admitted) return {type: 'gap', vector: this.#entity?.vector ?? EMPTY_VECTOR};
+      this.#keep(call, type, policies, frame);
+      return {type: 'applied', vector: this.#entity!.vector};
+    }
+
+    /** A tenant's configuration carries its own policy, so a frame of it is judged by what it would bring. */
+    #refusalOf(
+      call: Call,
+      type: EntityType,
+      policies: readonly Policy[],
+      admitted: Admitted | undefined,
+    ): string | undefined {
+      const {address, place, tenantJurisdiction} = call;
+      const own = type.name === tenantConfiguration.name;
+      if (own && !admitted) return undefined; // Nothing is kept of a gap, and what will fill it is judged then.
+      const judged = own ? viewOf(tenantConfiguration, admitted!.document).policies : policies;
+      const {allow, why} = decidePlace(address, judged, tenantJurisdiction, this.#around.regions, place.region, 'hold');
+      return allow ? undefined : why;
+    }
+
+    #keep(call: Call, type: EntityType, policies: readonly Policy[], frame: Frame): void {
+      const effects: Effect[] = [];
+      this.#transaction(() => {
+        if (!this.#entity) effects.push(...this.#create(call, policies));
+        const entity = this.#entity!;
+        // Admitted again: a replica that was just created holds its own first event, which the frame knows nothing of.
+        const admitted = admitFrame(type.shape, entity.document, frame);
+        if (!admitted) throw new Error('a frame that was admitted is not any more');
+        effects.push(...entity.keep(frame, admitted, this.#now()));
+      });
+      this.#perform(effects);
+      this.#changed();
+    }
+
+    async grant(call: Call, request: RightsRequest): Promise<Exact> {
+      const entity = this.#entity;
+      if (!entity || entity.identity.replica !== request.donor) return 0;
+      const policies = await this.#policiesFor(call);
+      const {address, place, tenantJurisdiction} = entity.identity;
+      const {regions} = this.#around;
+      const {allow} = decidePlace(address, policies, tenantJurisdiction, regions, place.region, 'hold');
+      if (!allow || !entity.boundedFields().includes(request.field)) return 0;
+      const {amount, effects} = this.#transaction(() =>
+        entity.grant(request.field, request.receiver as ReplicaId, request, this.#now()),
+      );
+      this.#perform(effects);
+      if (amount !== 0) this.#changed();
+      return amount;
+    }
+
+    // Sockets.
+
+    override async fetch(request: Request): Promise<Response> {
+      const call = JSON.parse(request.headers.get('Sangam-Call')!) as Call;
+      const found = await this.#answer(async () => {
+        this.#authorise(call, 'read');
+        return this.#replyOf(await this.#find(call, {}));
+      });
+      if (!found.ok) return Response.json(found.problem, {status: found.problem.status});
+      return this.#sockets.accept(call, request.headers.get('Sec-WebSocket-Protocol') !== null, found.value);
+    }
+
+    override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+      await this.#sockets.take(socket, message, (call, {name, input, idempotencyKey, wait}) =>
+        this.command(call, name, input, {idempotencyKey, waitMs: wait}),
+      );
+    }
+
+    override webSocketClose(socket: WebSocket, code: number): void {
+      this.#sockets.close(socket, code);
+    }
+
+    /** Runs at least once, and must not throw: after seven throws an alarm is gone for good. */
+    override async alarm(): Promise<void> {
+      const entity = this.#entity;
+      if (!entity) return;
+      try {
+        if (entity.mesh.armedAtMs === undefined) entity.unsettle();
+        this.#perform(entity.advance({type: 'alarm'}, this.#now()));
+        if (!entity.registered) await this.#register(entity);
+      } catch (error) {
+        console.error('alarm:', error);
+        await this.ctx.storage.setAlarm(Date.now() + PEER_CALL_MS_MAX);
+      }
+    }
+
+    // Finding and making the replica.
+
+    /** For reads: the replica here, or one that joins those elsewhere; never a new entity. */
+    async #find(call: Call, options: ReadOptions): Promise<Entity> {
+      if (this.#damage) throw this.#damage;
+      const entity = this.#entity ?? (await this.#join(call));
+      await this.#catchUp(entity, options);
+      return entity;
+    }
+
+    /** For commands: no other region is asked, so that a new replica acknowledges as fast as an old one. */
+    async #findOrCreate(call: Call, options: ReadOptions): Promise<Entity> {
+      if (this.#damage) throw this.#damage;
+      if (!this.#entity) {
+        const policies = await this.#policiesFor(call, true);
+        if (!this.#entity) this.#perform(this.#transaction(() => this.#create(call, policies)));
+        this.#registerSoon();
+      }
+      await this.#catchUp(this.#entity!, options);
+      return this.#entity!;
+    }
+
+    async #join(call: Call): Promise<Entity> {
+      const policies = await this.#policiesFor(call, true);
+      this.#demandPlace(call, policies);
+      const others = this.#peerRegions(call, policies);
+      const asked = await Promise.allSettled(
+        others.map(region =>
+          this.#callPeer(call, region, stub => stub.vector(this.#callTo(call, region)), JOIN_WAIT_MS_MAX),
+        ),
+      );
+      const found = asked.flatMap(one =>
+        one.status === 'fulfilled' && one.value ? [parseVersionToken(one.value)!] : [],
+      );
+      if (!this.#entity) {
+        if (found.length === 0) this.#refuseMissing(call, others, asked);
+        this.#perform(this.#transaction(() => this.#create(call, policies)));
+        this.#registerSoon();
+      }
+      const entity = this.#entity!;
+      const wanted = found.reduce<VersionVector>(joinVectors, EMPTY_VECTOR);
+      if (!(await this.#until(() => coversVector(entity.vector, wanted), JOIN_WAIT_MS_MAX)))
+        throw new Refusal('version-not-reached', 'the entity is being fetched from another region', {retryAfter: 1});
+      return entity;
+    }
+
+    #refuseMissing(call: Call, others: readonly string[], asked: readonly PromiseSettledResult<unknown>[]): never {
+      const lost = others.filter((_region, index) => asked[index]!.status === 'rejected');
+      const what = `${call.address.type} "${call.address.id}"`;
+      if (lost.length === 0) throw new Refusal('not-found', `no region holds ${what}`);
+      const why = `${what} is not in ${call.place.region}, and ${lost.join(', ')} cannot be asked`;
+      throw new Refusal('region-unreachable', why, {regions: lost, retryAfter: 1});
+    }
+
+    #demandPlace({address, tenantJurisdiction, place: {region}}: Call, policies: readonly Policy[]): void {
+      const decision = decidePlace(address, policies, tenantJurisdiction, this.#around.regions, region, 'hold');
+      if (!decision.allow) throw new Refusal('residency', decision.why, {rule: decision.rule, region});
+    }
+
+    /** Mints the replica, inside a transaction. */
+    #create(call: Call, policies: readonly Policy[]): readonly Effect[] {
+      const {address, place, tenantJurisdiction} = call;
+      const type = this.#type(address.type);
+      // A tenant's first replica has no policy to be judged by yet; its frames are, on arrival.
+      if (type.name !== tenantConfiguration.name) this.#demandPlace(call, policies);
+      const replica = toHex(crypto.getRandomValues(new Uint8Array(8))) as ReplicaId;
+      const identity = {address, place, tenantJurisdiction, replica};
+      const peers = this.#peerRegions(call, policies);
+      const {entity, effects} = Entity.create(this.#store, type, identity, peers, this.#now());
+      this.#entity = entity;
+      return effects;
+    }
+
+    /** The other regions that may hold this entity, nearest first. */
+    #peerRegions(
+      {address, place, tenantJurisdiction}: Pick<Call, 'address' | 'place' | 'tenantJurisdiction'>,
+      policies: readonly Policy[],
+    ): readonly string[] {
+      const {regions} = this.#around;
+      const own = regions.get(place.region)!;
+      const others = placementsOf(address, policies, tenantJurisdiction, regions)
+        .filter(other => other.region !== place.region && other.jurisdiction === place.jurisdiction)
+        .map(other => regions.get(other.region)!);
+      return byDistance([own.latitude, own.longitude], others).map(region => region.name);
+    }
+
+    async #policiesFor(call: Destination, fresh = false): Promise<readonly Policy[]> {
+      if (call.address.type !== tenantConfiguration.name) return this.#policies.read(call, fresh);
+      return this.#entity ? viewOf(tenantConfiguration, this.#entity.document).policies : [];
+    }
+
+    async #catchUp(entity: Entity, {minVersion, waitMs = VERSION_WAIT_MS_DEFAULT}: ReadOptions): Promise<void> {
+      if (minVersion === undefined) return;
+      const wanted = parseVersionToken(minVersion);
+      if (!wanted) throw new Refusal('invalid-version', 'Sangam-Min-Version is no version token');
+      if (coversVector(entity.vector, wanted)) return;
+      this.#perform(entity.advance({type: 'seek'}, this.#now()));
+      if (!(await this.#until(() => coversVector(entity.vector, wanted), waitMs)))
+        throw new Refusal('version-not-reached', `not seen here within ${waitMs} ms`, {retryAfter: 1});
+    }
+
+    // Writing.
+
+    #write(
+      entity: Entity,
+      command: string,
+      mark: IdempotencyMark | undefined,
+      run: Parameters<Entity['write']>[2],
+    ): CommandReply {
+      const known = mark && entity.find(mark);
+      if (known) return {...this.#replyOf(entity), dot: `${known.replica}:${known.counter}`, duplicate: true};
+      const rightsBefore = entity.boundedFields().map(field => entity.rights(field).get(entity.identity.replica) ?? 0);
+      const {dot, effects} = this.#transaction(() => entity.write(command, mark, run, this.#now()));
+      this.#perform(effects);
+      if (!dot) return {...this.#replyOf(entity), duplicate: false};
+      this.#changed();
+      for (const [index, field] of entity.boundedFields().entries())
+        if ((entity.rights(field).get(entity.identity.replica) ?? 0) < rightsBefore[index]!)
+          this.#askForRights(entity, field, 0);
+      return {...this.#replyOf(entity), dot: `${dot.replica}:${dot.counter}`, duplicate: false};
+    }
+
+    /**
+     * Runs a command that may lack rights. Other regions are asked in the background whatever happens; the command waits
+     * for them only when its caller said for how long.
+     */
+    async #withRights(entity: Entity, waitMs: number, run: () => CommandReply): Promise<CommandReply> {
+      const untilMs = Date.now() + waitMs;
+      let sought = false;
+      for (;;) {
+        try {
+          return run();
+        } catch (error) {
+          const lack = lackOf(error);
+          if (!lack) throw error;
+          this.#askForRights(entity, lack.field, lack.needed);
+          const leftMs = untilMs - Date.now();
+          const refusal = this.#refusalWithRights(entity, error as Refusal, lack.field);
+          if (leftMs <= 0 || (sought && refusal.code === 'insufficient-stock')) throw refusal;
+          if (refusal.code === 'insufficient-stock') {
+            // What is known here may be old: look once at what the others have seen.
+            sought = true;
+            this.#perform(entity.advance({type: 'seek'}, this.#now()));
+            await this.#until(() => !entity.mesh.seeking || this.#has(entity, lack), leftMs);
+          } else if (!(await this.#until(() => this.#has(entity, lack), leftMs))) throw refusal;
+        }
+      }
+    }
+
+    #has(entity: Entity, {field, asked}: Lack): boolean {
+      return (entity.rights(field).get(entity.identity.replica) ?? 0) >= asked;
+    }
+
+    #refusalWithRights(entity: Entity, {code, message, facts}: Refusal, field: string): Refusal {
+      const {[entity.identity.place.region]: here = 0, ...elsewhere} = entity.rightsByRegion(field);
+      const unheard = [...entity.mesh.peers].filter(([, peer]) => peer.status === 'unheard').map(([region]) => region);
+      return new Refusal(code, message, {...facts, here, elsewhere, ...(unheard.length > 0 && {unheard})});
+    }
+
+    #askForRights(entity: Entity, field: string, needed: Exact): void {
+      for (const {region, donor, needed: part, wanted} of entity.requestsFor(field, needed)) {
+        if (this.#asking.has(region)) continue;
+        this.#asking.add(region);
+        const request = {field, donor, receiver: entity.identity.replica, needed: part, wanted};
+        const asked = this.#callPeer(entity.identity, region, (stub, call) => stub.grant(call, request));
+        // A donor that cannot be reached grants nothing: the next command asks again.
+        this.ctx.waitUntil(
+          asked.then(
+            () => this.#asking.delete(region),
+            () => this.#asking.delete(region),
+          ),
+        );
+      }
+    }
+
+    #transaction<T>(run: () => T): T {
+      const before = this.#entity;
+      try {
+        return this.ctx.storage.transactionSync(run);
+      } catch (error) {
+        this.#entity = before; // A replica whose creation was rolled back never was.
+        throw error;
+      }
+    }
+
+    #changed(): void {
+      const entity = this.#entity!;
+      if (entity.type.name === tenantConfiguration.name) {
+        const {policies} = viewOf(tenantConfiguration, entity.document);
+        this.#perform(entity.permit(this.#peerRegions(entity.identity, policies), this.#now()));
+      }
+      for (const check of [...this.#waiting]) check();
+      if (this.#sockets.count > 0) this.#sockets.publish(this.#replyOf(entity));
+      if (!entity.isCheckpointDue() || this.#checkpointing) return;
+      this.#checkpointing = true;
+      this.ctx.waitUntil(this.#checkpointLater(entity));
+    }
+
+    /** In an event of its own, so that no reply waits for it. */
+    async #checkpointLater(entity: Entity): Promise<void> {
+      try {
+        await scheduler.wait(0);
+        this.#transaction(() => entity.writeCheckpoint());
+      } finally {
+        this.#checkpointing = false;
+      }
+    }
+
+    /** Resolves to whether `check` came true in time; it is looked at whenever something changed here. */
+    async #until(check: () => boolean, ms: number): Promise<boolean> {
+      if (check()) return true;
+      let notify: (() => void) | undefined;
+      const came = new Promise<void>(resolve => {
+        notify = () => check() && resolve();
+        this.#waiting.add(notify);
+      });
+      try {
+        await within(ms, came);
+      } catch {
+        // The deadline: `check` says below what there is.
+      } finally {
+        this.#waiting.delete(notify!);
+      }
+      return check();
+    }
+
+    // Gossip.
+
+    #now(): Around {
+      return {nowMs: Date.now(), random: Math.random};
+    }
+
+    #perform(effects: readonly Effect[]): void {
+      for (const effect of effects)
+        switch (effect.type) {
+          case 'send':
+            this.ctx.waitUntil(this.#send(effect));
+            break;
+          case 'arm':
+            this.ctx.waitUntil(this.ctx.storage.setAlarm(effect.atMs));
+            break;
+          case 'disarm':
+            // The alarm that registers the entity is kept.
+            if (this.#entity!.registered) this.ctx.waitUntil(this.ctx.storage.deleteAlarm());
+            break;
+          default:
+            effect satisfies never;
+        }
+    }
+
+    async #send(effect: Effect & {type: 'send'}): Promise<void> {
+      const entity = this.#entity!;
+      const {to: region, unreached: told} = effect;
+      try {
+        const {identity} = entity;
+        const policies = await this.#policiesFor({...identity, policyVersion: 0});
+        const permitted = this.#peerRegions(identity, policies);
+        this.#perform(entity.permit(permitted, this.#now()));
+        if (!permitted.includes(region)) return; // It is no peer any more; nothing of this leaves.
+        const version = Math.max(0, ...policies.map(policy => policy.version));
+        // Built after the wait, so that writes that came meanwhile travel along.
+        const frame = encodeFrame(entity.frameFor(effect, version));
+        const answer = await this.#callPeer(identity, region, (stub, call) => stub.receive(call, frame));
+        this.#perform(entity.advance({type: 'answered', region, answer, told}, this.#now()));
+      } catch (error) {
+        if (error instanceof ReplicaDamaged) console.error('gossip:', error.message);
+        this.#perform(entity.advance({type: 'failed', region}, this.#now()));
+      }
+      for (const check of [...this.#waiting]) check(); // A search may be over without anything having changed.
+    }
+
+    #callTo(
+      {address, place, tenantJurisdiction}: Pick<Call, 'address' | 'place' | 'tenantJurisdiction'>,
+      region: string,
+    ): Call {
+      return {address, place: {region, jurisdiction: place.jurisdiction}, tenantJurisdiction, policyVersion: 0};
+    }
+
+    /** Every call to another region passes here, with a deadline. */
+    #callPeer<T>(
+      from: Pick<Call, 'address' | 'place' | 'tenantJurisdiction'>,
+      region: string,
+      call: (stub: EntityCalls, call: Call) => Promise<T>,
+      ms = PEER_CALL_MS_MAX,
+    ): Promise<T> {
+      const to = this.#callTo(from, region);
+      const carried = links.carry(from.place.region, region, () =>
+        call(this.#around.places.stub(to.address, to.place), to),
+      );
+      return within(ms, carried);
+    }
+
+    // The catalog.
+
+    #registerSoon(): void {
+      const entity = this.#entity!;
+      if (entity.registered) return;
+      this.ctx.waitUntil(
+        this.#register(entity).catch(async () => this.ctx.storage.setAlarm(Date.now() + PEER_CALL_MS_MAX)),
+      );
+    }
+
+    /** Lists the entity in its zone's catalog of this region: a call next door, after the acknowledgement. */
+    async #register(entity: Entity): Promise<void> {
+      const {address, place, tenantJurisdiction} = entity.identity;
+      const id = await this.#policies.catalogOf(entity.identity);
+      if (id === undefined) return;
+      const call = {
+        address: {tenant: address.tenant, type: catalog.name, id},
+        place,
+        tenantJurisdiction,
+        policyVersion: 0,
+      };
+      const reply = await this.#around.places
+        .stub(call.address, place)
+        .command(call, 'register', {ids: [address.id]}, {});
+      if (!reply.ok) throw new Error(`catalog: ${reply.problem.code}`);
+      entity.markRegistered();
+    }
+
+    // Replies.
+
+    #authorise({caller, address}: Call, scope: 'read' | 'write'): void {
+      if (!caller) return;
+      if (caller.tenant !== address.tenant) throw new Refusal('foreign-tenant', 'the token belongs to another tenant');
+      if (caller.expiresAtMs <= Date.now()) throw new Refusal('unauthenticated', 'the token has expired');
+      if (!caller.scopes.includes(scope))
+        throw new Refusal('missing-scope', `the token lacks the scope "${scope}"`, {scope});
+    }
+
+    async #answer<T>(run: () => Promise<T>): Promise<Reply<T>> {
+      try {
+        return {ok: true, value: await run()};
+      } catch (error) {
+        return {ok: false, problem: problemOf(error)};
+      }
+    }
+
+    #replyOf(entity: Entity): EntityReply {
+      return {
+        view: toJson(viewOf(entity.type, entity.document)),
+        version: versionToken(entity.vector),
+        etag: `"${versionToken(entity.vector)}"`,
+        digest: entity.digest,
+      };
+    }
+
+    async #report(entity: Entity): Promise<ReplicaReport> {
+      const {mesh, identity} = entity;
+      const alarmAtMs = await this.ctx.storage.getAlarm();
+      const own = counterOf(entity.vector, identity.replica);
+      return {
+        region: identity.place.region,
+        replica: identity.replica,
+        version: versionToken(entity.vector),
+        vector: Object.fromEntries(entity.vector),
+        digest: entity.digest,
+        logRows: entity.logRows,
+        alarmAt: alarmAtMs === null ? null : new Date(alarmAtMs).toISOString(),
+        rights: Object.fromEntries(entity.boundedFields().map(field => [field, entity.rightsByRegion(field)])),
+        members: members(entity.document),
+        peers: [...mesh.peers].map(([region, peer]) => ({
+          region,
+          status: peer.status,
+          vector: peer.vector ? Object.fromEntries(peer.vector) : null,
+          backlog: peer.status === 'absent' ? 0 : own - counterOf(peer.vector ?? EMPTY_VECTOR, identity.replica),
+          failures: peer.failures,
+        })),
+      };
+    }
+  };
+
+interface Lack {
+  readonly field: string;
+  /** What the command asked for, and how much of that is not here. */
+  readonly asked: Exact;
+  readonly needed: Exact;
+}
+
+function lackOf(error: unknown): Lack | undefined {
+  if (!(error instanceof Refusal)) return undefined;
+  const {field, asked, here} = error.facts as {field?: string; asked?: Exact; here?: Exact};
+  if (field === undefined || asked === undefined || here === undefined) return undefined;
+  return {field, asked, needed: minus(asked, here)};
+}
+
+/** A refusal is told as it is; a defect is logged here and told as no more than that. */
+function problemOf(error: unknown) {
+  if (error instanceof Refusal && isProblemCode(error.code)) return problem(error.code, error.message, error.facts);
+  if (error instanceof EncodeError) return problem('entry-too-large', error.message);
+  if (error instanceof ReplicaDamaged) return problem('replica-damaged', 'the replica in this region is damaged');
+  if (error instanceof Error && error.message.includes('SQLITE_FULL'))
+    return problem('storage-full', 'the storage in this region is full', {retryAfter: 10});
+  console.error(error);
+  return problem('internal', 'internal error');
+}

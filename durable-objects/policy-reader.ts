@@ -1,0 +1,49 @@
+// The tenant's policies, read from the tenant's own replica in the same region and kept for a moment. Nobody waits for
+// another region to learn them; how old they may be is a setting with a name.
+import type {Policy} from '../residency/policy.ts';
+import {ruleFor} from '../residency/policy.ts';
+import {type Address, type Destination, PLATFORM} from '../schema/calls.ts';
+import {catalogId} from '../schema/placements-of.ts';
+import {catalog, tenantConfiguration} from '../schema/system-types.ts';
+import type {Surroundings} from './env.ts';
+
+export const tenantAddress = (tenant: string): Address => ({
+  tenant,
+  type: tenantConfiguration.name,
+  id: 'configuration',
+});
+
+export class PolicyReader {
+  readonly #around: Surroundings;
+  #kept: {readonly policies: readonly Policy[]; readonly version: number; readonly atMs: number} | undefined;
+
+  constructor(around: Surroundings) {
+    this.#around = around;
+  }
+
+  /** `fresh` reads anew, as does a caller that has seen a newer policy. */
+  async read(destination: Destination, fresh = false): Promise<readonly Policy[]> {
+    const {address, place, tenantJurisdiction, policyVersion} = destination;
+    if (address.tenant === PLATFORM) return [];
+    const kept = this.#kept;
+    const young = kept && Date.now() - kept.atMs < this.#around.policyAgeMs && kept.version >= policyVersion;
+    if (young && !fresh) return kept.policies;
+    const configuration = tenantAddress(address.tenant);
+    const at = {region: place.region, jurisdiction: tenantJurisdiction};
+    const call = {address: configuration, place: at, tenantJurisdiction, policyVersion: 0};
+    const view = await this.#around.places.stub(configuration, at).peek(call);
+    const policies = view === undefined ? [] : (JSON.parse(view) as {policies: Policy[]}).policies;
+    const version = Math.max(0, ...policies.map(policy => policy.version));
+    this.#kept = {policies, version, atMs: Date.now()};
+    return policies;
+  }
+
+  /** The id of the catalog that lists this entity; undefined for the platform's own entities. */
+  async catalogOf(identity: Omit<Destination, 'policyVersion'>): Promise<string | undefined> {
+    const {type} = identity.address;
+    if (type === catalog.name || type === tenantConfiguration.name) return undefined;
+    const [policy] = await this.read({...identity, policyVersion: 0});
+    const ruling = policy && ruleFor(policy, identity.address);
+    return ruling && catalogId(ruling.rule.zone, type);
+  }
+}

@@ -1,0 +1,157 @@
+// Boots the platform on this machine: the local build of the Worker in workerd, its storage in a folder.
+import {randomBytes} from 'node:crypto';
+import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {build} from 'esbuild';
+import {exportJWK, generateKeyPair, importJWK, type JWK, SignJWT} from 'jose';
+import {convertV4MiniflareOptions, Log, LogLevel, Miniflare} from 'miniflare';
+import {parse} from 'smol-toml';
+
+export const ROOT = fileURLToPath(new URL('..', import.meta.url));
+export const DEMO_TENANT = 'demo';
+const DEMO_ISSUER = 'sangam-local';
+const TOKEN_DAYS = 30;
+
+/** What must outlive the process: without the name key no object is found again. */
+interface Secrets {
+  readonly nameKey: string;
+  readonly operator: JWK;
+  readonly issuer: JWK;
+}
+
+async function keyPair(kid: string): Promise<JWK> {
+  const {privateKey} = await generateKeyPair('EdDSA', {extractable: true});
+  return {...(await exportJWK(privateKey)), kid, alg: 'EdDSA'};
+}
+
+async function secretsIn(folder: string): Promise<Secrets> {
+  const path = join(folder, 'secrets.json');
+  if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8')) as Secrets;
+  mkdirSync(folder, {recursive: true});
+  const secrets = {
+    nameKey: randomBytes(32).toString('base64url'),
+    operator: await keyPair('operator-1'),
+    issuer: await keyPair('local-1'),
+  };
+  writeFileSync(path, JSON.stringify(secrets, null, 2), {mode: 0o600});
+  return secrets;
+}
+
+const publicPart = ({d: _, alg: __, ...key}: JWK): JWK => key;
+
+async function sign(key: JWK, issuer: string, claims: Readonly<Record<string, unknown>>): Promise<string> {
+  return new SignJWT(claims)
+    .setProtectedHeader({alg: 'EdDSA', typ: 'JWT', kid: key.kid!})
+    .setIssuer(issuer)
+    .setAudience('sangam')
+    .setIssuedAt()
+    .setExpirationTime(`${TOKEN_DAYS}d`)
+    .sign(await importJWK(key, 'EdDSA'));
+}
+
+export async function bundle(entry: string): Promise<string> {
+  const {outputFiles} = await build({
+    entryPoints: [join(ROOT, entry)],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    target: 'es2024',
+    external: ['cloudflare:*', 'node:*'],
+    logLevel: 'warning',
+  });
+  return outputFiles[0]!.text;
+}
+
+export interface LocalOptions {
+  readonly port: number;
+  readonly data: string;
+  /** Bindings that differ from wrangler.toml's. */
+  readonly bindings?: Readonly<Record<string, unknown>>;
+}
+
+export interface LocalPlatform {
+  readonly url: string;
+  /** For PUT /v1/{tenant}. */
+  readonly operatorToken: string;
+  /** Of the demo tenant, with every scope. */
+  readonly token: string;
+  readonly issuers: readonly unknown[];
+  readonly miniflare: Miniflare;
+  tokenFor(tenant: string, scope: string): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export async function startPlatform({port, data, bindings = {}}: LocalOptions): Promise<LocalPlatform> {
+  const secrets = await secretsIn(data);
+  const {vars, compatibility_date: compatibilityDate} = parse(readFileSync(join(ROOT, 'wrangler.toml'), 'utf8')) as {
+    vars: Record<string, unknown>;
+    compatibility_date: string;
+  };
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      name: 'sangam',
+      host: '127.0.0.1',
+      port,
+      log: new Log(LogLevel.ERROR),
+      cf: false,
+      resourcePersistencePath: join(data, 'storage'),
+      compatibilityDate,
+      modules: [{type: 'ESModule', path: 'worker.mjs', contents: await bundle('workers/local.ts')}],
+      bindings: {
+        ...vars,
+        PLACEMENT: 'names',
+        NAME_KEY: secrets.nameKey,
+        OPERATOR_KEYS: JSON.stringify({keys: [publicPart(secrets.operator)]}),
+        ...bindings,
+      },
+      durableObjects: {ENTITY: {className: 'EntityActor', useSQLite: true}},
+    }),
+  );
+  const url = (await miniflare.ready).origin;
+  const tokenFor = (tenant: string, scope: string) => sign(secrets.issuer, DEMO_ISSUER, {tenant, scope});
+  return {
+    url,
+    operatorToken: await sign(secrets.operator, 'operator', {scope: 'operator'}),
+    token: await tokenFor(DEMO_TENANT, 'read write admin'),
+    issuers: [{issuer: DEMO_ISSUER, keys: [publicPart(secrets.issuer)]}],
+    miniflare,
+    tokenFor,
+    stop: () => miniflare.dispose(),
+  };
+}
+
+/** Everything may be anywhere, but ids that begin with `eu-` stay in the EU and are used from there alone. */
+const DEMO_POLICY = {
+  zones: {
+    world: {regions: ['enam', 'weur', 'apac-ne', 'apac-se'], grade: 'best-effort'},
+    eu: {regions: ['weur'], grade: 'enforced', jurisdiction: 'eu'},
+  },
+  rules: [
+    {name: 'eu-only', type: '*', prefix: 'eu-', zone: 'eu', access: 'nobody'},
+    {name: 'everywhere', type: '*', zone: 'world'},
+  ],
+};
+
+/** Creates the demo tenant unless it exists, and returns once every region knows it. */
+export async function prepareDemoTenant({url, operatorToken, token, issuers}: LocalPlatform): Promise<void> {
+  const known = await fetch(`${url}/v1/${DEMO_TENANT}/policy`, {headers: {Authorization: `Bearer ${token}`}});
+  if (known.ok) return;
+  const created = await fetch(`${url}/v1/${DEMO_TENANT}`, {
+    method: 'PUT',
+    headers: {Authorization: `Bearer ${operatorToken}`},
+    body: JSON.stringify({issuers, policy: DEMO_POLICY}),
+  });
+  if (!created.ok) throw new Error(`the demo tenant was refused: ${await created.text()}`);
+  for (const region of DEMO_POLICY.zones.world.regions) await untilKnown(url, token, region);
+}
+
+async function untilKnown(url: string, token: string, region: string): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    const headers = {Authorization: `Bearer ${token}`, 'Sangam-Region': region};
+    const {ok} = await fetch(`${url}/v1/${DEMO_TENANT}/policy`, {headers});
+    if (ok) return;
+    await new Promise(resolve => setTimeout(resolve, 50));
+  }
+  throw new Error(`${region} has not learned of the demo tenant`);
+}

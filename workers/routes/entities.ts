@@ -1,0 +1,115 @@
+// The entity resource: read, command, edit, log, replicas, and the socket.
+import {type IRequest, type RouterType} from 'itty-router';
+import {Refusal} from '../../crdt/refusal.ts';
+import type {Call, CommandOptions, CommandReply, EntityReply} from '../../schema/calls.ts';
+import {toJson} from '../../schema/json.ts';
+import {EntityId, IdempotencyKey, LogQuery, PAGE_ITEMS_DEFAULT, TenantName, WaitQuery} from '../../schema/requests.ts';
+import type {Scope} from '../auth.ts';
+import type {Edge} from '../edge.ts';
+import {jsonBody, jsonResponse, parsed, textResponse, valueOf} from '../http.ts';
+import {demandOrigin} from '../origin.ts';
+
+export type Routes = RouterType<IRequest, [edge: Edge], Response>;
+
+/** A path segment as it was meant; what is no percent-encoding is refused. */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new Refusal('invalid', 'the path is not percent-encoded UTF-8');
+  }
+}
+
+/** Who calls for which entity, and where it is served. */
+async function entityCall(request: IRequest, edge: Edge, scope: Scope): Promise<Call> {
+  const tenantName = parsed(TenantName, request.params.tenant, 'the tenant');
+  const {tenant, caller} = await edge.caller(tenantName, scope);
+  const type = decoded(request.params.type!);
+  if (!edge.types.has(type))
+    throw new Refusal('unknown-type', `there is no entity type "${type}"`, {known: [...edge.types.keys()]});
+  const id = parsed(EntityId, decoded(request.params.id!), 'the id');
+  const place = edge.placeFor(tenant, {type, id});
+  return {...edge.destination(tenant, {tenant: tenantName, type, id}, place), caller};
+}
+
+function commandOptions(request: IRequest): CommandOptions {
+  const {wait} = parsed(WaitQuery, request.query, 'the query');
+  const key = request.headers.get('Idempotency-Key');
+  const {success, data} = IdempotencyKey.optional().safeParse(key ?? undefined);
+  if (!success) throw new Refusal('invalid-idempotency-key', 'visible ASCII characters, at most 128 of them');
+  return {...readOptions(request), idempotencyKey: data, waitMs: wait};
+}
+
+function readOptions(request: IRequest): CommandOptions {
+  const {wait} = parsed(WaitQuery, request.query, 'the query');
+  const minVersion = request.headers.get('Sangam-Min-Version') ?? undefined;
+  return {minVersion, waitMs: wait};
+}
+
+const entityHeaders = ({version, etag, digest}: EntityReply, region: string) => ({
+  ETag: etag,
+  'Sangam-Version': version,
+  'Sangam-Region': region,
+  'Sangam-Digest': digest,
+});
+
+/** The view goes in as the text that the actor made. */
+function entityResponse(call: Call, reply: EntityReply, more: Readonly<Record<string, unknown>> = {}): Response {
+  const {address, place} = call;
+  const head = toJson({type: address.type, id: address.id, region: place.region, version: reply.version, ...more});
+  return textResponse(`${head.slice(0, -1)},"entity":${reply.view}}`, {headers: entityHeaders(reply, place.region)});
+}
+
+const commandResponse = (call: Call, reply: CommandReply): Response =>
+  entityResponse(call, reply, {...(reply.dot && {dot: reply.dot}), duplicate: reply.duplicate});
+
+export function addEntityRoutes(routes: Routes): void {
+  routes.get('/v1/:tenant/:type/:id/sync', async (request, edge) => {
+    if (request.headers.get('Upgrade')?.toLowerCase() !== 'websocket')
+      throw new Refusal('upgrade-required', 'open this path as a WebSocket');
+    demandOrigin(edge);
+    const call = await entityCall(request, edge, 'read');
+    const forwarded = new Request(edge.request);
+    forwarded.headers.set('Sangam-Call', toJson(call));
+    return edge.call(call, stub => stub.fetch(forwarded));
+  });
+
+  routes.get('/v1/:tenant/:type/:id/log', async (request, edge) => {
+    const {after = 0, limit = PAGE_ITEMS_DEFAULT} = parsed(LogQuery, request.query, 'the query');
+    const call = await entityCall(request, edge, 'read');
+    const reply = valueOf(await edge.reply(call, stub => stub.log(call, after, limit)));
+    return jsonResponse({region: call.place.region, ...reply});
+  });
+
+  routes.get('/v1/:tenant/:type/:id/replicas', async (request, edge) => {
+    const call = await entityCall(request, edge, 'read');
+    return jsonResponse(valueOf(await edge.reply(call, stub => stub.replicas(call))));
+  });
+
+  routes.post('/v1/:tenant/:type/:id/commands/:name', async (request, edge) => {
+    const options = commandOptions(request);
+    const call = await entityCall(request, edge, 'write');
+    const input = await jsonBody(edge.request);
+    const name = decoded(request.params.name!);
+    return commandResponse(call, valueOf(await edge.reply(call, stub => stub.command(call, name, input, options))));
+  });
+
+  routes.get('/v1/:tenant/:type/:id', async (request, edge) => {
+    const options = readOptions(request);
+    const call = await entityCall(request, edge, 'read');
+    const reply = valueOf(await edge.reply(call, stub => stub.read(call, options)));
+    const unchanged = request.headers
+      .get('If-None-Match')
+      ?.split(',')
+      .some(etag => etag.trim().replace(/^W\//, '') === reply.etag || etag.trim() === '*');
+    if (unchanged) return new Response(null, {status: 304, headers: entityHeaders(reply, call.place.region)});
+    return entityResponse(call, reply);
+  });
+
+  routes.patch('/v1/:tenant/:type/:id', async (request, edge) => {
+    const options = commandOptions(request);
+    const call = await entityCall(request, edge, 'write');
+    const edits = await jsonBody(edge.request);
+    return commandResponse(call, valueOf(await edge.reply(call, stub => stub.patch(call, edits, options))));
+  });
+}
