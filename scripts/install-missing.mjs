@@ -18,7 +18,8 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
 }
 
 // Node 24 comes with the lockfile on Linux; elsewhere the machine's own must be able to run TypeScript.
-const {stdout} = spawnSync('node', ['-v'], {encoding: 'utf8'});
+const own = `${root}node_modules/.bin/node`;
+const {stdout} = spawnSync(existsSync(own) ? own : 'node', ['-v'], {encoding: 'utf8'});
 const [major, minor] = stdout.slice(1).split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 18)) {
   console.error(
