@@ -36,12 +36,16 @@ export class ClientSockets {
     return this.#ctx.getWebSockets().length;
   }
 
-  accept(call: Call, subprotocol: boolean, now: EntityReply): Response {
+  accept(call: Call, request: Request, now: EntityReply): Response {
     const {0: client, 1: server} = new WebSocketPair();
     this.#ctx.acceptWebSocket(server);
     server.serializeAttachment(call);
     server.send(stateMessage(now));
-    const headers = subprotocol ? {'Sec-WebSocket-Protocol': SUBPROTOCOL} : undefined;
+    const offered = request.headers
+      .get('Sec-WebSocket-Protocol')
+      ?.split(',')
+      .map(protocol => protocol.trim());
+    const headers = offered?.includes(SUBPROTOCOL) ? {'Sec-WebSocket-Protocol': SUBPROTOCOL} : undefined;
     return new Response(null, {status: 101, webSocket: client, headers});
   }
 

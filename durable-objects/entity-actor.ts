@@ -95,7 +95,8 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
     read(call: Call, options: ReadOptions): Promise<Reply<EntityReply>> {
       return this.#answer(async () => {
         this.#authorise(call, 'read');
-        return this.#replyOf(await this.#find(call, options));
+        const entity = await this.#find(call, options);
+        return {...this.#replyOf(entity), digest: entity.digest};
       });
     }
 
@@ -162,7 +163,7 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
     }
 
     async receive(call: Call, bytes: Uint8Array): Promise<FrameReply> {
-      if (this.#damage) throw this.#damage;
+      if (this.#damage) return {type: 'later', why: this.#damage.message};
       const frame = decodeFrame(bytes);
       const type = this.#type(call.address.type);
       if (!this.#entity && type.replication === 'first-use') return {type: 'absent'};
@@ -171,7 +172,11 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       // From here on nothing waits, so the frame is admitted against the state that it is joined into.
       const admitted = admitFrame(type.shape, this.#entity?.document ?? EMPTY_DOCUMENT, frame);
       const refusal = this.#refusalOf(call, type, policies, admitted);
-      if (refusal !== undefined) return {type: 'refused', why: refusal};
+      if (refusal !== undefined) {
+        // The sender may know a policy that has not come here yet: it tries again, instead of taking this for final.
+        if (newestOf(policies) < newest) return {type: 'later', why: 'that policy is not known here yet'};
+        return {type: 'refused', why: refusal};
+      }
       if (!admitted) return {type: 'gap', vector: this.#entity?.vector ?? EMPTY_VECTOR};
       this.#keep(call, type, policies, frame);
       return {type: 'applied', vector: this.#entity!.vector};
@@ -186,7 +191,8 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
     ): string | undefined {
       const {address, place, tenantJurisdiction} = call;
       const own = type.name === tenantConfiguration.name;
-      if (own && !admitted) return undefined; // Nothing is kept of a gap, and what will fill it is judged then.
+      // A region that is being left must hear of it. And nothing is kept of a gap: what will fill it is judged then.
+      if (own && (this.#entity || !admitted)) return undefined;
       const judged = own ? viewOf(tenantConfiguration, admitted!.document).policies : policies;
       const {allow, why} = decidePlace(address, judged, tenantJurisdiction, this.#around.regions, place.region, 'hold');
       return allow ? undefined : why;
@@ -231,7 +237,7 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
         return this.#replyOf(await this.#find(call, {}));
       });
       if (!found.ok) return Response.json(found.problem, {status: found.problem.status});
-      return this.#sockets.accept(call, request.headers.get('Sec-WebSocket-Protocol') !== null, found.value);
+      return this.#sockets.accept(call, request, found.value);
     }
 
     override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
@@ -338,9 +344,14 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
     ): readonly string[] {
       const {regions} = this.#around;
       const own = regions.get(place.region)!;
-      const others = placementsOf(address, policies, tenantJurisdiction, regions)
-        .filter(other => other.region !== place.region && other.jurisdiction === place.jurisdiction)
-        .map(other => regions.get(other.region)!);
+      const permitted = placementsOf(address, policies, tenantJurisdiction, regions)
+        .filter(other => other.jurisdiction === place.jurisdiction)
+        .map(other => other.region);
+      // A tenant's configuration also goes on to where it once was: a region learns from it that it is no longer served.
+      const before = address.type === tenantConfiguration.name && this.#entity ? members(this.#entity.document) : [];
+      const others = [...new Set([...permitted, ...before.map(member => member.region)])]
+        .filter(region => region !== place.region)
+        .flatMap(region => regions.get(region) ?? []);
       return byDistance([own.latitude, own.longitude], others).map(region => region.name);
     }
 
@@ -449,7 +460,7 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
         const {policies} = viewOf(tenantConfiguration, entity.document);
         this.#perform(entity.permit(this.#peerRegions(entity.identity, policies), this.#now()));
       }
-      for (const check of [...this.#waiting]) check();
+      for (const check of this.#waiting) check();
       if (this.#sockets.count > 0) this.#sockets.publish(this.#replyOf(entity));
       if (!entity.isCheckpointDue() || this.#checkpointing) return;
       this.#checkpointing = true;
@@ -517,16 +528,17 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
         const permitted = this.#peerRegions(identity, policies);
         this.#perform(entity.permit(permitted, this.#now()));
         if (!permitted.includes(region)) return; // It is no peer any more; nothing of this leaves.
-        const version = Math.max(0, ...policies.map(policy => policy.version));
+        const version = newestOf(policies);
         // Built after the wait, so that writes that came meanwhile travel along.
         const frame = encodeFrame(entity.frameFor(effect, version));
         const answer = await this.#callPeer(identity, region, (stub, call) => stub.receive(call, frame));
+        if (answer.type === 'later') throw new Error(answer.why);
         this.#perform(entity.advance({type: 'answered', region, answer, told}, this.#now()));
       } catch (error) {
         if (error instanceof ReplicaDamaged) console.error('gossip:', error.message);
         this.#perform(entity.advance({type: 'failed', region}, this.#now()));
       }
-      for (const check of [...this.#waiting]) check(); // A search may be over without anything having changed.
+      for (const check of this.#waiting) check(); // A search may be over without anything having changed.
     }
 
     #callTo(
@@ -576,6 +588,7 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
         .command(call, 'register', {ids: [address.id]}, {});
       if (!reply.ok) throw new Error(`catalog: ${reply.problem.code}`);
       entity.markRegistered();
+      if (entity.mesh.armedAtMs === undefined) await this.ctx.storage.deleteAlarm();
     }
 
     // Replies.
@@ -601,7 +614,6 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
         view: toJson(viewOf(entity.type, entity.document)),
         version: versionToken(entity.vector),
         etag: `"${versionToken(entity.vector)}"`,
-        digest: entity.digest,
       };
     }
 
@@ -629,6 +641,8 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       };
     }
   };
+
+const newestOf = (policies: readonly Policy[]): number => Math.max(0, ...policies.map(policy => policy.version));
 
 interface Lack {
   readonly field: string;

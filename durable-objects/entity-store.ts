@@ -277,7 +277,7 @@ export class EntityStore {
     const context = contextOfVector(vector);
     const fields = new Map<string, unknown>();
     for (const row of this.#sql.exec('select path, code, bytes from state order by path').toArray()) {
-      const name = String(row.path).split(SEPARATOR, 1)[0]!;
+      const name = (row.path as string).split(SEPARATOR, 1)[0]!;
       const type = shape.get(name);
       if (!type || type.code !== row.code) throw new ReplicaDamaged(`state row of an unknown field: ${name}`);
       const part = decodePart(type, new Uint8Array(row.bytes as ArrayBuffer));
@@ -297,7 +297,7 @@ export class EntityStore {
     return this.#sql
       .exec('select marks from marks where seq <= ? and seq > ? order by seq', upToSeq, upToSeq - MARKED_ROWS_MAX)
       .toArray()
-      .flatMap(row => JSON.parse(String(row.marks)) as Mark[]);
+      .flatMap(row => JSON.parse(row.marks as string) as Mark[]);
   }
 }
 

@@ -51,13 +51,13 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   if (reader.byte() > PROTOCOL) throw new DecodeError('frame for a newer protocol');
   const flags = reader.byte();
   if (flags > PULL) throw new DecodeError('unknown flags of a frame');
-  const [schemaHash, policyVersion, from] = [reader.varint(), reader.varint(), reader.string()];
+  const head = {schemaHash: reader.varint(), policyVersion: reader.varint(), from: reader.string()};
   const since = decodeVector(reader);
   const pull = flags === PULL ? {pull: decodeVector(reader)} : {};
   const relay = Array.from({length: reader.count()}, () => reader.string());
   const entries = Array.from({length: reader.count()}, () => reader.bytes().slice());
   reader.end();
-  return {policyVersion, schemaHash, from, since, ...pull, relay, entries};
+  return {...head, since, ...pull, relay, entries};
 }
 
 /** FNV-1a over the names and codes of the fields: tells builds apart in logs, decides nothing. */

@@ -43,8 +43,8 @@ export interface EntityReply {
   readonly view: string;
   readonly version: string;
   readonly etag: string;
-  /** SHA-256 of the canonical state, in hex: equal exactly where the states are. */
-  readonly digest: string;
+  /** SHA-256 of the canonical state, in hex: equal exactly where the states are. Reads have it; it costs a whole encoding. */
+  readonly digest?: string | undefined;
 }
 
 export interface CommandReply extends EntityReply {
@@ -101,8 +101,8 @@ export interface ReplicaReport {
   }[];
 }
 
-/** A peer's answer to a frame, with the reason where it refused. */
-export type FrameReply = Answer & {readonly why?: string};
+/** A peer's answer to a frame, with the reason where it refused. `later`: it cannot say yet; the frame is to be sent again. */
+export type FrameReply = (Answer & {readonly why?: string}) | {readonly type: 'later'; readonly why: string};
 
 export interface RightsRequest {
   readonly field: string;

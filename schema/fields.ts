@@ -160,7 +160,7 @@ function register<T, V>(
     }),
     view,
     patch,
-    apply: (editor, input) => editor.set(checked(patch, input).set as T),
+    apply: (editor, input) => editor.set(checked(patch, input).set),
     shape,
     resettable: true,
   };

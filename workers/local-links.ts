@@ -20,17 +20,23 @@ class LinkDown extends Error {
 
 export class FaultyLinks implements Links {
   readonly #links = new Map<string, Link>();
+  readonly #calls = new Map<string, number>();
 
   set(from: string, to: string, link: Link): void {
     this.#links.set(`${from} ${to}`, link);
   }
 
-  get all(): readonly (Link & {from: string; to: string})[] {
-    return [...this.#links].map(([key, link]) => ({from: key.split(' ')[0]!, to: key.split(' ')[1]!, ...link}));
+  /** Every link that was set or used, with the calls that set out over it. */
+  get all(): readonly (Link & {from: string; to: string; calls: number})[] {
+    return [...new Set([...this.#links.keys(), ...this.#calls.keys()])].map(key => {
+      const [from, to] = key.split(' ') as [string, string];
+      return {from, to, ...(this.#links.get(key) ?? GOOD), calls: this.#calls.get(key) ?? 0};
+    });
   }
 
   /** The call goes out over one link and its answer comes back over the other: either may lose it. */
   async carry<T>(from: string, to: string, call: () => Promise<T>): Promise<T> {
+    this.#calls.set(`${from} ${to}`, (this.#calls.get(`${from} ${to}`) ?? 0) + 1);
     await this.#cross(from, to);
     const answer = await call();
     await this.#cross(to, from);

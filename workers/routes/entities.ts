@@ -50,7 +50,7 @@ const entityHeaders = ({version, etag, digest}: EntityReply, region: string) => 
   ETag: etag,
   'Sangam-Version': version,
   'Sangam-Region': region,
-  'Sangam-Digest': digest,
+  ...(digest && {'Sangam-Digest': digest}),
 });
 
 /** The view goes in as the text that the actor made. */
