@@ -3,6 +3,7 @@ import {exports} from 'cloudflare:workers';
 import {importJWK, SignJWT} from 'jose';
 import {expect} from 'vitest';
 import type {PolicyDocument} from '../../schema/policy.ts';
+import {type ProblemCode, PROBLEMS} from '../../schema/problem.ts';
 import {ISSUER, ISSUER_KEY, OPERATOR_KEY} from './bindings.ts';
 
 export const REGIONS = ['enam', 'weur', 'apac-ne', 'apac-se'] as const;
@@ -148,3 +149,25 @@ export async function digests(client: Client, path: string, regions: readonly st
 
 export const converged = async (client: Client, path: string, regions: readonly string[]): Promise<boolean> =>
   new Set(await digests(client, path, regions)).size === 1;
+
+/** A problem document of this code, complete, and telling nothing that a client has no business with. */
+export function expectProblem(answer: Answer, code: ProblemCode, what = ''): void {
+  const {status, title} = PROBLEMS[code];
+  const {type, title: told, status: same, code: coded, detail} = answer.json ?? {};
+  expect({type, title: told, status: same, code: coded, http: answer.status}, `${what}: ${answer.text}`).toEqual({
+    type: `urn:sangam:problem:${code}`,
+    title,
+    status,
+    code,
+    http: status,
+  });
+  expect(detail, what).toMatch(/./);
+  expect(answer.headers.get('Content-Type'), what).toBe('application/problem+json');
+  const all = answer.text + JSON.stringify([...answer.headers]);
+  expect(all, what).not.toMatch(/\.[mc]?[jt]s:\d+|\bat \w+ \(/); // A stack.
+  expect(all, what).not.toMatch(/[0-9a-f]{64}/); // The id of an object.
+  expect(all.length, what).toBeLessThan(PROBLEM_CHARACTERS_MAX);
+}
+
+/** Far above any of ours: what a problem repeats of a request must not grow with the request. */
+const PROBLEM_CHARACTERS_MAX = 32_768;
