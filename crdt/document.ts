@@ -1,6 +1,6 @@
 // A document: named fields of CRDT types under one causal context. One event's delta and a replica's whole state are both
 // documents, and one join serves local writes, gossip and recovery.
-import {compareBytes, DecodeError, EncodeError, fromHex, Reader, sameBytes, toHex, Writer} from './bytes.ts';
+import {compareBytes, DecodeError, EncodeError, fromHex, Reader, sameBytes, Writer} from './bytes.ts';
 import {
   type CausalContext,
   contextOfDot,
@@ -13,8 +13,7 @@ import {
 } from './causal-context.ts';
 import {Decoder, decodeVector, Encoder, encodeVector, type EventHead, inOrder} from './codec.ts';
 import type {CrdtType, Delta} from './crdt-type.ts';
-import {REPLICA_ID_BYTES, type ReplicaId} from './dot.ts';
-import {decodeTime, encodeTime} from './hybrid-clock.ts';
+import {encodeTime} from './hybrid-clock.ts';
 
 // `any`: a shape mixes state types, and a field's type and state always travel together.
 // oxlint-disable-next-line typescript/no-explicit-any
@@ -24,8 +23,8 @@ export type Shape = ReadonlyMap<string, AnyCrdtType>;
 export interface Document {
   readonly fields: ReadonlyMap<string, unknown>;
   /**
-   * Deltas of fields that this build does not know, by `name#code`, each complete in itself. They are kept byte for byte,
-   * so that a build that knows the field finds everything that was written while this one held the replica.
+   * Deltas of fields that this build does not know, by `name#code`, each with the head of its event: part of the state, so
+   * that replicas of this build still agree. A build that knows the field reads its deltas from the log instead.
    */
   readonly opaque: ReadonlyMap<string, readonly Uint8Array[]>;
   readonly context: CausalContext;
@@ -130,40 +129,6 @@ function opaqueRecord(head: EventHead, payload: Uint8Array): Uint8Array {
   encodeTime(writer, head.time);
   writer.bytes(payload);
   return writer.finish();
-}
-
-function readOpaqueRecord(record: Uint8Array): {head: EventHead; payload: Uint8Array} {
-  const reader = new Reader(record);
-  const replica = toHex(reader.raw(REPLICA_ID_BYTES)) as ReplicaId;
-  const head = {replica, counter: reader.varint(), time: decodeTime(reader)};
-  const payload = reader.bytes();
-  reader.end();
-  return {head, payload};
-}
-
-/** Turns opaque deltas of fields that `shape` knows into state: what a build does when it meets data newer than its past. */
-export function absorbKnown(shape: Shape, document: Document): Document {
-  let known = document;
-  for (const [key, records] of document.opaque) {
-    const name = key.slice(0, key.lastIndexOf('#'));
-    const type = shape.get(name);
-    if (!type || key !== `${name}#${type.code}`) continue;
-    let state: unknown = type.empty;
-    let context = EMPTY_CONTEXT;
-    for (const record of records) {
-      const {head, payload} = readOpaqueRecord(record);
-      const delta = decodeFieldDelta(type, payload, head);
-      const seen = union(contextOfDot(head), contextOfTags(delta.removed));
-      state = type.join(state, context, delta.state, seen);
-      context = union(context, seen);
-    }
-    const opaque = new Map(known.opaque);
-    opaque.delete(key);
-    const fields = new Map(known.fields);
-    if (!type.isEmpty(state)) fields.set(name, state); // All removed again: whoever knew the field has none of it either.
-    known = {...known, opaque, fields};
-  }
-  return known;
 }
 
 /** Canonical: replicas that have seen the same events write the same bytes. */

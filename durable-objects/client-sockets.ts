@@ -4,7 +4,7 @@ import * as z from 'zod';
 import type {Call, CommandReply, EntityReply, Reply} from '../schema/calls.ts';
 import {parseJson, toJson} from '../schema/json.ts';
 import {Refusal} from '../crdt/refusal.ts';
-import {type Problem, problem} from '../schema/problem.ts';
+import {issuesOf, type Problem, problem} from '../schema/problem.ts';
 import {IdempotencyKey, WaitMs} from '../schema/requests.ts';
 
 export const SUBPROTOCOL = 'sangam.v1';
@@ -101,7 +101,7 @@ function readMessage(message: string): SocketCommand | {problem: Problem} {
   try {
     const {data, error} = ClientMessage.safeParse(parseJson(message));
     if (!error) return data;
-    return {problem: problem('invalid', 'the message does not fit its schema', {issues: error.issues})};
+    return {problem: problem('invalid', 'the message does not fit its schema', {issues: issuesOf(error)})};
   } catch (error) {
     if (error instanceof Refusal) return {problem: problem('invalid-json', error.message)};
     throw error;

@@ -2,7 +2,8 @@
 // sent to whom and when, who may hold what, and what a command does is decided in mesh/, residency/ and schema/.
 import {DurableObject} from 'cloudflare:workers';
 import {EncodeError, toHex} from '../crdt/bytes.ts';
-import {EMPTY_DOCUMENT} from '../crdt/document.ts';
+import type {EventHead} from '../crdt/codec.ts';
+import {type Document, EMPTY_DOCUMENT, type EventDelta} from '../crdt/document.ts';
 import {type Exact, minus} from '../crdt/exact.ts';
 import {Refusal} from '../crdt/refusal.ts';
 import {counterOf, coversVector, EMPTY_VECTOR, joinVectors, type VersionVector} from '../crdt/version-vector.ts';
@@ -34,7 +35,7 @@ import {decidePlace, placementsOf} from '../schema/placements-of.ts';
 import {isProblemCode, problem} from '../schema/problem.ts';
 import {catalog, tenantConfiguration} from '../schema/system-types.ts';
 import {ClientSockets} from './client-sockets.ts';
-import {admitFrame, type Admitted, Entity, markFor} from './entity.ts';
+import {admitFrame, type Admitted, canBeFirst, Entity, markFor} from './entity.ts';
 import {EntityStore, ReplicaDamaged} from './entity-store.ts';
 import {type Env, type Surroundings, surroundings} from './env.ts';
 import {type Links, PEER_CALL_MS_MAX, within} from './links.ts';
@@ -101,23 +102,28 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
     }
 
     command(call: Call, name: string, input: unknown, options: CommandOptions): Promise<Reply<CommandReply>> {
-      return this.#answer(async () => {
-        this.#authorise(call, 'write');
-        const mark = options.idempotencyKey === undefined ? undefined : markFor(options.idempotencyKey, name, input);
-        const entity = await this.#findOrCreate(call, options);
-        const run = () =>
-          this.#write(entity, name, mark, head => runCommand(entity.type, entity.document, head, name, input));
-        return this.#withRights(entity, options.waitMs ?? 0, run);
-      });
+      return this.#act(call, name, input, options, (type, base, head) => runCommand(type, base, head, name, input));
     }
 
     patch(call: Call, edits: unknown, options: CommandOptions): Promise<Reply<CommandReply>> {
+      return this.#act(call, 'patch', edits, options, (type, base, head) => runPatch(type, base, head, edits));
+    }
+
+    #act(
+      call: Call,
+      name: string,
+      input: unknown,
+      options: CommandOptions,
+      attempt: (type: EntityType, base: Document, head: EventHead) => EventDelta | undefined,
+    ): Promise<Reply<CommandReply>> {
       return this.#answer(async () => {
         this.#authorise(call, 'write');
-        const mark = options.idempotencyKey === undefined ? undefined : markFor(options.idempotencyKey, 'patch', edits);
-        const entity = await this.#findOrCreate(call, options);
-        const run = () =>
-          this.#write(entity, 'patch', mark, head => runPatch(entity.type, entity.document, head, edits));
+        const mark = options.idempotencyKey === undefined ? undefined : markFor(options.idempotencyKey, name, input);
+        const type = this.#type(call.address.type);
+        const entity = await this.#findOrCreate(call, options, () =>
+          canBeFirst(type, name, mark, (base, head) => attempt(type, base, head)),
+        );
+        const run = () => this.#write(entity, name, mark, head => attempt(entity.type, entity.document, head));
         return this.#withRights(entity, options.waitMs ?? 0, run);
       });
     }
@@ -274,9 +280,11 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       return entity;
     }
 
-    /** For commands: no other region is asked, so that a new replica acknowledges as fast as an old one. */
-    async #findOrCreate(call: Call, options: ReadOptions): Promise<Entity> {
+    /** For commands: what can be done here is, without asking another region, so that a new replica acknowledges at once. */
+    async #findOrCreate(call: Call, options: ReadOptions, canBeFirst: () => boolean): Promise<Entity> {
       if (this.#damage) throw this.#damage;
+      // What nothing cannot answer is for those who may hold something; and a mistaken id comes alive nowhere.
+      if (!this.#entity && !canBeFirst()) await this.#join(call);
       if (!this.#entity) {
         const policies = await this.#policiesFor(call, true);
         if (!this.#entity) this.#perform(this.#transaction(() => this.#create(call, policies)));

@@ -15,7 +15,7 @@ import {
   vectorOfDocument,
 } from '../crdt/document.ts';
 import {Draft} from '../crdt/draft.ts';
-import type {Dot, ReplicaId} from '../crdt/dot.ts';
+import {type Dot, REPLICA_ID_BYTES, type ReplicaId} from '../crdt/dot.ts';
 import * as awSet from '../crdt/aw-set.ts';
 import type {Exact} from '../crdt/exact.ts';
 import {EPOCH, type HybridTime, observe, tick} from '../crdt/hybrid-clock.ts';
@@ -44,6 +44,7 @@ import {
   type Surroundings,
 } from '../mesh/replica.ts';
 import type {EntityType} from '../schema/entity-type.ts';
+import {isProblemCode, PROBLEMS} from '../schema/problem.ts';
 import {
   CHECKPOINT_ROWS,
   digestOf,
@@ -355,6 +356,28 @@ export class Entity {
       return draft.finish();
     };
     return {amount, effects: this.write(TRANSFER, undefined, run, around).effects};
+  }
+}
+
+/**
+ * Whether a command could be the first thing that happens to an entity. Throws what it is refused with whatever the state;
+ * false where it conflicts with there being none yet, so that it depends on what other regions hold.
+ */
+export function canBeFirst(
+  type: EntityType,
+  command: string,
+  mark: IdempotencyMark | undefined,
+  run: (base: Document, head: EventHead) => EventDelta | undefined,
+): boolean {
+  const head = {replica: '0'.repeat(2 * REPLICA_ID_BYTES) as ReplicaId, counter: 1, time: EPOCH};
+  try {
+    const delta = run(EMPTY_DOCUMENT, head);
+    if (delta) encodeEntry(type.shape, {...head, command, ...(mark && {mark})}, delta);
+    return true;
+  } catch (error) {
+    const conflict = error instanceof Refusal && isProblemCode(error.code) && PROBLEMS[error.code].status === 409;
+    if (!conflict) throw error;
+    return false;
   }
 }
 

@@ -7,6 +7,7 @@ import type {EventHead} from '../crdt/codec.ts';
 import {Refusal} from '../crdt/refusal.ts';
 import {withMembers} from '../mesh/membership.ts';
 import type {AnyField, EditorOf, ViewOf} from './fields.ts';
+import {issuesOf} from './problem.ts';
 
 export type Fields = Readonly<Record<string, AnyField>>;
 export type EditorsOf<F extends Fields> = {readonly [K in keyof F]: EditorOf<F[K]>};
@@ -80,7 +81,7 @@ function draftOf(type: EntityType, base: Document, head: EventHead): {draft: Dra
 }
 
 const refuseInput = (what: string, error: z.ZodError) =>
-  new Refusal('invalid', `${what} does not fit its schema`, {issues: error.issues});
+  new Refusal('invalid', `${what} does not fit its schema`, {issues: issuesOf(error)});
 
 export function runCommand(
   type: EntityType,

@@ -10,6 +10,7 @@ import * as mapOps from '../crdt/or-map.ts';
 import * as counterOps from '../crdt/pn-counter.ts';
 import {Refusal} from '../crdt/refusal.ts';
 import * as registerOps from '../crdt/registers.ts';
+import {issuesOf} from './problem.ts';
 
 export interface Cell<S> {
   /** The field's name, and below it the keys of maps. */
@@ -45,7 +46,7 @@ const exactShape = z.union([z.int(), z.string().regex(/^-?\d+$/)]);
 
 function checked<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const {data, error} = schema.safeParse(value);
-  if (error) throw new Refusal('invalid', 'the value does not fit the field', {issues: error.issues});
+  if (error) throw new Refusal('invalid', 'the value does not fit the field', {issues: issuesOf(error)});
   return data;
 }
 
@@ -210,10 +211,12 @@ export interface MapEditor<E> {
 
 /** `PATCH` takes `{key: edit}`, or `{key: null}` to remove a key. */
 export function orMap<S, E, V>(
-  key: z.ZodType<string>,
+  keys: z.ZodType<string>,
   inner: Field<S, E, V>,
 ): Field<mapOps.ORMap<S>, MapEditor<E>, Readonly<Record<string, V>>> {
   if (!inner.resettable) throw new Error(`${inner.type.name} cannot be removed, so no map can hold it`);
+  // No body can name it (json.ts), so what is kept under it could not be edited away again.
+  const key = keys.refine(at => at !== '__proto__', 'no key is named __proto__');
   const patch = z.record(key, inner.patch.nullable());
   const type = mapOps.orMap(inner.type);
   const cellAt = (cell: Cell<mapOps.ORMap<S>>, at: string): Cell<S> => ({

@@ -1,4 +1,5 @@
 // Every code that an error can carry, with its HTTP status and title: RFC 9457 problems are made from here alone.
+import type * as z from 'zod';
 
 export const PROBLEMS = {
   invalid: {status: 400, title: 'The request does not fit its schema'},
@@ -49,7 +50,34 @@ export interface Problem {
   readonly [member: string]: unknown;
 }
 
+/** What a problem repeats of a request is cut here: an answer must not grow with what was asked. */
+export const DETAIL_CHARACTERS_MAX = 500;
+export const ISSUES_MAX = 16;
+
+const cut = (text: string): string =>
+  text.length <= DETAIL_CHARACTERS_MAX ? text : `${text.slice(0, DETAIL_CHARACTERS_MAX - 1).toWellFormed()}…`;
+
 export function problem(code: ProblemCode, detail: string, members: Readonly<Record<string, unknown>> = {}): Problem {
   const {status, title} = PROBLEMS[code];
-  return {...members, type: `urn:sangam:problem:${code}`, title, status, code, detail};
+  return {...members, type: `urn:sangam:problem:${code}`, title, status, code, detail: cut(detail)};
+}
+
+export interface Issue {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/** What a schema found wrong, and where: the first few. */
+export const issuesOf = ({issues}: z.ZodError): readonly Issue[] =>
+  issues
+    .slice(0, ISSUES_MAX)
+    .flatMap(issue => plain(issue))
+    .slice(0, ISSUES_MAX);
+
+function plain(issue: z.core.$ZodIssue): readonly Issue[] {
+  const path = issue.path.map(part => (typeof part === 'number' ? part : cut(String(part))));
+  if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [{path, message: cut(issue.message)}];
+  // None of the union's members fits: what each of them lacks says more than that.
+  const inner = issue.errors.flatMap(errors => errors.slice(0, ISSUES_MAX).flatMap(error => plain(error)));
+  return inner.map(({path: below, message}) => ({path: [...path, ...below], message}));
 }

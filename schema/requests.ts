@@ -26,17 +26,17 @@ export const EntityId = z
   .refine(id => id.isWellFormed() && !/[\u0000-\u001f\u007f]/.test(id), 'no control characters, no lone surrogates');
 
 /** Numbers in query strings. */
-const whole = (max: number) =>
+const whole = (max: number, min = 0) =>
   z
     .string()
     .regex(/^\d{1,15}$/, 'a whole number')
     .transform(Number)
-    .pipe(z.int().max(max));
+    .pipe(z.int().min(min).max(max));
 
 export const WaitQuery = z.object({wait: whole(WAIT_MS_MAX).optional()});
 export const LogQuery = z.object({
   after: whole(Number.MAX_SAFE_INTEGER).optional(),
-  limit: whole(PAGE_ITEMS_MAX).optional(),
+  limit: whole(PAGE_ITEMS_MAX, 1).optional(),
 });
 export const ListQuery = z.object({
   prefix: z.string().max(ID_CHARACTERS_MAX).optional(),
@@ -44,5 +44,5 @@ export const ListQuery = z.object({
     .string()
     .max(ID_CHARACTERS_MAX * 4)
     .optional(),
-  limit: whole(PAGE_ITEMS_MAX).optional(),
+  limit: whole(PAGE_ITEMS_MAX, 1).optional(),
 });

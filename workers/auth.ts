@@ -54,7 +54,8 @@ async function verify(token: string, issuers: readonly Issuer[]): Promise<z.outp
     if (known.claims.exp + CLOCK_TOLERANCE_S > Date.now() / 1000) return known.claims;
     throw unauthenticated('the token has expired');
   }
-  const claims = Claims.parse(await verifySignature(token, issuers));
+  const {data: claims} = Claims.safeParse(await verifySignature(token, issuers));
+  if (!claims) throw unauthenticated('the token is not valid'); // Signed, but by somebody who puts a list where text belongs.
   if (verified.size >= VERIFIED_MAX) verified.delete(verified.keys().next().value!);
   verified.set(token, {issuers, claims});
   return claims;
@@ -65,7 +66,7 @@ async function verifySignature(token: string, issuers: readonly Issuer[]): Promi
     const {kid} = decodeProtectedHeader(token);
     const {iss} = decodeJwt(token);
     const key = issuers.find(issuer => issuer.issuer === iss)?.keys.find(candidate => candidate.kid === kid);
-    if (!key) throw unauthenticated("no key of the token's issuer has its kid");
+    if (!key) throw unauthenticated('the token is not valid');
     const imported = await importJWK(key, key.kty === 'OKP' ? 'EdDSA' : 'ES256');
     const {payload} = await jwtVerify(token, imported, {
       algorithms: ALGORITHMS,

@@ -3,12 +3,12 @@ import * as z from 'zod';
 import {Refusal} from '../crdt/refusal.ts';
 import type {Reply} from '../schema/calls.ts';
 import {parseJson, toJson} from '../schema/json.ts';
-import {isProblemCode, type Problem, problem} from '../schema/problem.ts';
+import {isProblemCode, issuesOf, type Problem, problem} from '../schema/problem.ts';
 import {BODY_BYTES_MAX} from '../schema/requests.ts';
 
 export function parsed<S extends z.ZodType>(schema: S, input: unknown, what: string): z.output<S> {
   const {data, error} = schema.safeParse(input);
-  if (error) throw new Refusal('invalid', `${what} does not fit its schema`, {issues: error.issues});
+  if (error) throw new Refusal('invalid', `${what} does not fit its schema`, {issues: issuesOf(error)});
   return data;
 }
 
@@ -46,12 +46,13 @@ export function textResponse(json: string, init: ResponseInit = {}): Response {
 }
 
 export function problemResponse(found: Problem): Response {
-  const {retryAfter} = found;
+  const {retryAfter, allowed} = found;
   return textResponse(toJson(found), {
     status: found.status,
     headers: {
       'Content-Type': 'application/problem+json',
       ...(typeof retryAfter === 'number' && {'Retry-After': String(retryAfter)}),
+      ...(found.status === 405 && Array.isArray(allowed) && {Allow: allowed.join(', ')}),
       ...(found.status === 401 && {'WWW-Authenticate': 'Bearer realm="sangam"'}),
     },
   });

@@ -1,6 +1,7 @@
 // The entity resource: read, command, edit, log, replicas, and the socket.
 import {type IRequest, type RouterType} from 'itty-router';
 import {Refusal} from '../../crdt/refusal.ts';
+import {parseVersionToken} from '../../mesh/version-token.ts';
 import type {Call, CommandOptions, CommandReply, EntityReply} from '../../schema/calls.ts';
 import {toJson} from '../../schema/json.ts';
 import {EntityId, IdempotencyKey, LogQuery, PAGE_ITEMS_DEFAULT, TenantName, WaitQuery} from '../../schema/requests.ts';
@@ -43,6 +44,8 @@ function commandOptions(request: IRequest): CommandOptions {
 function readOptions(request: IRequest): CommandOptions {
   const {wait} = parsed(WaitQuery, request.query, 'the query');
   const minVersion = request.headers.get('Sangam-Min-Version') ?? undefined;
+  if (minVersion !== undefined && !parseVersionToken(minVersion))
+    throw new Refusal('invalid-version', 'Sangam-Min-Version is no version token');
   return {minVersion, waitMs: wait};
 }
 

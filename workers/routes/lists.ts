@@ -14,9 +14,14 @@ import {catalogIds} from './tenants.ts';
 const encodeCursor = (id: string): string => toBase64url(new TextEncoder().encode(id));
 
 function decodeCursor(cursor: string): string {
+  const refusal = new Refusal('invalid', 'the cursor is not one that a list gave');
   const bytes = fromBase64url(cursor);
-  if (!bytes) throw new Refusal('invalid', 'the cursor is not one that a list gave');
-  return new TextDecoder().decode(bytes);
+  if (!bytes) throw refusal;
+  try {
+    return new TextDecoder('utf-8', {fatal: true, ignoreBOM: true}).decode(bytes);
+  } catch {
+    throw refusal;
+  }
 }
 
 interface Listed {
