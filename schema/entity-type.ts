@@ -1,6 +1,7 @@
 // The builder of entity types. One definition yields the storage shape, the commands, the generic edits, the validation of
 // both, and the types that TypeScript sees.
 import * as z from 'zod';
+import type {Delta} from '../crdt/crdt-type.ts';
 import {type Document, type EventDelta, fieldState, type Shape} from '../crdt/document.ts';
 import {Draft} from '../crdt/draft.ts';
 import type {EventHead} from '../crdt/codec.ts';
@@ -64,8 +65,17 @@ export function entityType<const F extends Fields>(
   return {name, fields, commands, shape, replication, internal};
 }
 
+/** Writes of one command. A draft compares each with those before it, and all the while the actor does nothing else. */
+export const OPERATIONS_MAX = 1_000;
+
 function draftOf(type: EntityType, base: Document, head: EventHead): {draft: Draft; editors: EditorsOf<Fields>} {
   const draft = new Draft(type.shape, base, head);
+  let operations = 0;
+  const write = (name: string, delta: Delta<unknown>) => {
+    if (++operations > OPERATIONS_MAX)
+      throw new Refusal('entry-too-large', `one command makes at most ${OPERATIONS_MAX} changes`);
+    draft.write(name, delta);
+  };
   const editors = Object.fromEntries(
     Object.entries(type.fields).map(([name, field]) => [
       name,
@@ -73,7 +83,7 @@ function draftOf(type: EntityType, base: Document, head: EventHead): {draft: Dra
         path: name,
         author: draft,
         state: () => draft.state(name),
-        write: delta => draft.write(name, delta),
+        write: delta => write(name, delta),
       }) as unknown,
     ]),
   );

@@ -79,7 +79,7 @@ export async function send(path: string, options: RequestOptions = {}): Promise<
   };
   const response = await exports.default.fetch(new Request(`https://sangam.test${path}`, init as RequestInit));
   const text = await response.text();
-  const isJson = (response.headers.get('Content-Type') ?? '').includes('json');
+  const isJson = text !== '' && (response.headers.get('Content-Type') ?? '').includes('json');
   return {status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined};
 }
 
