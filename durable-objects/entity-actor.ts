@@ -3,7 +3,7 @@
 import {DurableObject} from 'cloudflare:workers';
 import {EncodeError, toHex} from '../crdt/bytes.ts';
 import type {EventHead} from '../crdt/codec.ts';
-import {type Document, EMPTY_DOCUMENT, type EventDelta} from '../crdt/document.ts';
+import {type Document, EMPTY_DOCUMENT, type EventDelta, fieldState} from '../crdt/document.ts';
 import {type Exact, minus} from '../crdt/exact.ts';
 import {Refusal} from '../crdt/refusal.ts';
 import {counterOf, coversVector, EMPTY_VECTOR, joinVectors, type VersionVector} from '../crdt/version-vector.ts';
@@ -33,7 +33,7 @@ import {type EntityType, runCommand, runPatch, viewOf} from '../schema/entity-ty
 import {toJson} from '../schema/json.ts';
 import {decidePlace, placementsOf} from '../schema/placements-of.ts';
 import {isProblemCode, problem} from '../schema/problem.ts';
-import {catalog, tenantConfiguration} from '../schema/system-types.ts';
+import {catalog, holder, tenantConfiguration} from '../schema/system-types.ts';
 import {ClientSockets} from './client-sockets.ts';
 import {admitFrame, type Admitted, canBeFirst, Entity, markFor} from './entity.ts';
 import {EntityStore, ReplicaDamaged} from './entity-store.ts';
@@ -66,6 +66,7 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
     #entity: Entity | undefined;
     #damage: ReplicaDamaged | undefined;
     #checkpointing = false;
+    #registering: Promise<void> | undefined;
 
     constructor(ctx: DurableObjectState, env: Env) {
       super(ctx, env);
@@ -164,6 +165,13 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
 
     // What peers call.
 
+    async holds(_call: Call, id: string): Promise<boolean> {
+      const entity = this.#entity;
+      if (entity?.type.name !== catalog.name) return false;
+      const {holders} = catalog.fields;
+      return fieldState(entity.document, 'holders', holders.type).has(holder(entity.identity.place.region, id));
+    }
+
     async vector(_call: Call): Promise<string | undefined> {
       return this.#entity && versionToken(this.#entity.vector);
     }
@@ -237,7 +245,7 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
     // Sockets.
 
     override async fetch(request: Request): Promise<Response> {
-      const call = JSON.parse(request.headers.get('Sangam-Call')!) as Call;
+      const call = JSON.parse(decodeURIComponent(request.headers.get('Sangam-Call')!)) as Call;
       const found = await this.#answer(async () => {
         this.#authorise(call, 'read');
         return this.#replyOf(await this.#find(call, {}));
@@ -298,11 +306,7 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       const policies = await this.#policiesFor(call, true);
       this.#demandPlace(call, policies);
       const others = this.#peerRegions(call, policies);
-      const asked = await Promise.allSettled(
-        others.map(region =>
-          this.#callPeer(call, region, stub => stub.vector(this.#callTo(call, region)), JOIN_WAIT_MS_MAX),
-        ),
-      );
+      const asked = await Promise.allSettled(others.map(region => this.#vectorAt(call, region)));
       const found = asked.flatMap(one =>
         one.status === 'fulfilled' && one.value ? [parseVersionToken(one.value)!] : [],
       );
@@ -316,6 +320,12 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       if (!(await this.#until(() => coversVector(entity.vector, wanted), JOIN_WAIT_MS_MAX)))
         throw new Refusal('version-not-reached', 'the entity is being fetched from another region', {retryAfter: 1});
       return entity;
+    }
+
+    /** What another region holds of this entity. Its catalog is asked first: to ask an object that is not there makes one. */
+    async #vectorAt(call: Call, region: string): Promise<string | undefined> {
+      if (!(await this.#isHeldIn(call, region))) return undefined;
+      return this.#callPeer(call, region, (stub, to) => stub.vector(to), JOIN_WAIT_MS_MAX);
     }
 
     #refuseMissing(call: Call, others: readonly string[], asked: readonly PromiseSettledResult<unknown>[]): never {
@@ -346,10 +356,7 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
     }
 
     /** The other regions that may hold this entity, nearest first. */
-    #peerRegions(
-      {address, place, tenantJurisdiction}: Pick<Call, 'address' | 'place' | 'tenantJurisdiction'>,
-      policies: readonly Policy[],
-    ): readonly string[] {
+    #peerRegions({address, place, tenantJurisdiction}: Located, policies: readonly Policy[]): readonly string[] {
       const {regions} = this.#around;
       const own = regions.get(place.region)!;
       const permitted = placementsOf(address, policies, tenantJurisdiction, regions)
@@ -537,6 +544,14 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
         this.#perform(entity.permit(permitted, this.#now()));
         if (!permitted.includes(region)) return; // It is no peer any more; nothing of this leaves.
         const version = newestOf(policies);
+        if (entity.type.replication === 'first-use' && entity.mesh.peers.get(region)?.status === 'unheard') {
+          // Listed here before the others are asked: of two replicas that come to be at once, one finds the other.
+          await this.#register(entity);
+          if (!(await this.#isHeldIn(identity, region))) {
+            this.#perform(entity.advance({type: 'answered', region, answer: {type: 'absent'}, told}, this.#now()));
+            return;
+          }
+        }
         // Built after the wait, so that writes that came meanwhile travel along.
         const frame = encodeFrame(entity.frameFor(effect, version));
         const answer = await this.#callPeer(identity, region, (stub, call) => stub.receive(call, frame));
@@ -549,16 +564,13 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       for (const check of this.#waiting) check(); // A search may be over without anything having changed.
     }
 
-    #callTo(
-      {address, place, tenantJurisdiction}: Pick<Call, 'address' | 'place' | 'tenantJurisdiction'>,
-      region: string,
-    ): Call {
+    #callTo({address, place, tenantJurisdiction}: Located, region: string): Call {
       return {address, place: {region, jurisdiction: place.jurisdiction}, tenantJurisdiction, policyVersion: 0};
     }
 
     /** Every call to another region passes here, with a deadline. */
     #callPeer<T>(
-      from: Pick<Call, 'address' | 'place' | 'tenantJurisdiction'>,
+      from: Located,
       region: string,
       call: (stub: EntityCalls, call: Call) => Promise<T>,
       ms = PEER_CALL_MS_MAX,
@@ -580,23 +592,33 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       );
     }
 
-    /** Lists the entity in its zone's catalog of this region: a call next door, after the acknowledgement. */
-    async #register(entity: Entity): Promise<void> {
-      const {address, place, tenantJurisdiction} = entity.identity;
-      const id = await this.#policies.catalogOf(entity.identity);
-      if (id === undefined) return;
-      const call = {
-        address: {tenant: address.tenant, type: catalog.name, id},
-        place,
-        tenantJurisdiction,
-        policyVersion: 0,
-      };
+    /** Lists this replica in its zone's catalog of this region: a call next door, after the acknowledgement. */
+    #register(entity: Entity): Promise<void> {
+      if (entity.registered) return Promise.resolve();
+      this.#registering ??= this.#callRegister(entity).finally(() => (this.#registering = undefined));
+      return this.#registering;
+    }
+
+    async #callRegister(entity: Entity): Promise<void> {
+      const {address, place} = entity.identity;
+      const call = await this.#catalogCall(entity.identity, place.region);
       const reply = await this.#around.places
-        .stub(call.address, place)
-        .command(call, 'register', {ids: [address.id]}, {});
+        .stub(call.address, call.place)
+        .command(call, 'register', {region: place.region, id: address.id}, {});
       if (!reply.ok) throw new Error(`catalog: ${reply.problem.code}`);
       entity.markRegistered();
       if (entity.mesh.armedAtMs === undefined) await this.ctx.storage.deleteAlarm();
+    }
+
+    async #isHeldIn(from: Located, region: string): Promise<boolean> {
+      const call = await this.#catalogCall(from, region);
+      return this.#callPeer({...from, address: call.address}, region, stub => stub.holds(call, from.address.id));
+    }
+
+    async #catalogCall({address, place, tenantJurisdiction}: Located, region: string): Promise<Call> {
+      const id = await this.#policies.catalogOf({address, place, tenantJurisdiction});
+      const to = {address: {tenant: address.tenant, type: catalog.name, id}, place, tenantJurisdiction};
+      return this.#callTo(to, region);
     }
 
     // Replies.
@@ -619,7 +641,8 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
 
     #replyOf(entity: Entity): EntityReply {
       return {
-        view: toJson(viewOf(entity.type, entity.document)),
+        // The platform's own entities are read by peek() alone, and a catalog's view is long.
+        view: entity.type.internal ? '{}' : toJson(viewOf(entity.type, entity.document)),
         version: versionToken(entity.vector),
         etag: `"${versionToken(entity.vector)}"`,
       };
@@ -649,6 +672,8 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       };
     }
   };
+
+type Located = Pick<Call, 'address' | 'place' | 'tenantJurisdiction'>;
 
 const newestOf = (policies: readonly Policy[]): number => Math.max(0, ...policies.map(policy => policy.version));
 

@@ -4,7 +4,7 @@ import type {Policy} from '../residency/policy.ts';
 import {ruleFor} from '../residency/policy.ts';
 import {type Address, type Destination, PLATFORM} from '../schema/calls.ts';
 import {catalogId} from '../schema/placements-of.ts';
-import {catalog, tenantConfiguration} from '../schema/system-types.ts';
+import {tenantConfiguration} from '../schema/system-types.ts';
 import type {Surroundings} from './env.ts';
 
 export const tenantAddress = (tenant: string): Address => ({
@@ -38,12 +38,11 @@ export class PolicyReader {
     return policies;
   }
 
-  /** The id of the catalog that lists this entity; undefined for the platform's own entities. */
-  async catalogOf(identity: Omit<Destination, 'policyVersion'>): Promise<string | undefined> {
-    const {type} = identity.address;
-    if (type === catalog.name || type === tenantConfiguration.name) return undefined;
+  /** The id of the catalog that lists this entity. */
+  async catalogOf(identity: Omit<Destination, 'policyVersion'>): Promise<string> {
     const [policy] = await this.read({...identity, policyVersion: 0});
     const ruling = policy && ruleFor(policy, identity.address);
-    return ruling && catalogId(ruling.rule.zone, type);
+    if (!ruling) throw new Error('no rule of the policy covers the entity');
+    return catalogId(ruling.rule.zone, identity.address.type);
   }
 }

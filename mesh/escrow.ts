@@ -1,6 +1,6 @@
 // Who passes rights on, and how many (Balegas et al. 2015). Rights flow towards demand: nobody gets any who did not sell.
 import type {ReplicaId} from '../crdt/dot.ts';
-import type {Exact} from '../crdt/exact.ts';
+import {type Exact, plus, ZERO} from '../crdt/exact.ts';
 
 /** Below this share of a fair part a seller asks for more, ahead of need. */
 export const LOW_WATER_SHARE = 4;
@@ -15,10 +15,12 @@ export interface Request {
 
 const half = (amount: Exact): Exact => (typeof amount === 'number' ? Math.floor(amount / 2) : amount / 2n);
 const big = (amount: Exact): bigint => BigInt(amount);
+const exact = (amount: bigint): Exact => plus(amount, ZERO);
 
 /**
  * Whom to ask: the richest first, as many as the need takes; nobody when nothing is needed and the rights here are above
- * the low-water mark. `needed` is what a command lacked (0 when topping up after one that succeeded).
+ * the low-water mark. `needed` is what a command lacked (0 when topping up after one that succeeded). What all the others
+ * together do not have is asked of nobody: one absurd command would strip every region of its rights, and fail all the same.
  */
 export function requests(rights: ReadonlyMap<ReplicaId, Exact>, self: ReplicaId, needed: Exact): readonly Request[] {
   const donors = [...rights].filter(([holder, amount]) => holder !== self && amount > 0);
@@ -27,14 +29,14 @@ export function requests(rights: ReadonlyMap<ReplicaId, Exact>, self: ReplicaId,
   const mine = rights.get(self) ?? 0;
   const total = [...rights.values()].reduce<bigint>((sum, amount) => sum + big(amount), 0n);
   const fair = total / big(rights.has(self) ? rights.size : rights.size + 1);
-  if (needed === 0 && big(mine) * big(LOW_WATER_SHARE) >= fair) return [];
-  const wanted = fair > big(mine) ? Number(fair - big(mine)) : 0;
+  let open = big(needed) > total - big(mine) ? 0n : big(needed);
+  if (open === 0n && big(mine) * big(LOW_WATER_SHARE) >= fair) return [];
+  const wanted = fair > big(mine) ? exact(fair - big(mine)) : ZERO;
   const asked: Request[] = [];
-  let open = big(needed);
   for (const [donor, amount] of donors) {
     const part = open < big(amount) ? open : big(amount);
     if (asked.length > 0 && part === 0n) break;
-    asked.push({donor, needed: Number(part), wanted: asked.length === 0 ? wanted : 0});
+    asked.push({donor, needed: exact(part), wanted: asked.length === 0 ? wanted : ZERO});
     open -= part;
   }
   return asked.filter(request => request.needed > 0 || request.wanted > 0);

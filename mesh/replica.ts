@@ -103,6 +103,8 @@ const STRANGER: Peer = {
   told: [],
 };
 
+const ABSENT: Peer = {...STRANGER, status: 'absent', vector: EMPTY_VECTOR};
+
 /** A replica that was just minted: nobody has heard of it, and everybody may know more. */
 export function createReplica(
   self: Pick<Replica, 'region' | 'id' | 'eager' | 'vector'>,
@@ -126,9 +128,10 @@ export function reopenReplica(
   const peers = permitted.map((region): [string, Peer] => {
     const member = memberRegions.includes(region);
     if (!settled) return [region, {...STRANGER, status: member ? 'present' : 'unheard'}];
-    return [region, {...STRANGER, status: member ? 'present' : 'absent', vector: self.vector}];
+    return [region, member ? {...STRANGER, status: 'present', vector: self.vector} : ABSENT];
   });
-  return {...self, peers: new Map(peers), seeking: false, armedAtMs};
+  // One that died while it looked for what others have must go on looking: they take it to hold what it has not got yet.
+  return {...self, peers: new Map(peers), seeking: !settled, armedAtMs};
 }
 
 export function step(before: Replica, event: ReplicaEvent, around: Surroundings): Step {
@@ -208,7 +211,8 @@ function answer(replica: Replica, region: string, given: Answer, told: readonly 
       case 'gap':
         return {...reached, status: 'present', vector: given.vector, relay: true};
       case 'absent':
-        return {...reached, status: 'absent'};
+        // Whatever was there before is gone: a replica that comes to be there later holds nothing of it.
+        return {...reached, status: 'absent', vector: EMPTY_VECTOR, relay: false};
       case 'refused':
         return {...reached, status: 'barred'};
       default:
@@ -234,7 +238,10 @@ function settle(replica: Replica): Replica {
   });
   // One puller at a time: asking everybody would bring everything once from each.
   const ahead = (peer: Peer) => peer.vector !== undefined && !coversVector(replica.vector, peer.vector);
-  const pulls = [...settled.peers.values()].some(peer => peer.pull || (ahead(peer) && peer.inFlight));
+  // One that cannot be reached is not waited for: somebody else may have it all.
+  const pulls = [...settled.peers.values()].some(
+    peer => (peer.pull && peer.failures === 0) || (ahead(peer) && peer.inFlight),
+  );
   const source = seeking && !pulls && [...settled.peers].find(([, peer]) => peer.failures === 0 && ahead(peer))?.[0];
   const next = source ? withPeer(settled, source, peer => ({...peer, pull: true})) : settled;
   return {...next, seeking};
@@ -300,8 +307,10 @@ function pump(replica: Replica, {nowMs}: Surroundings): Step {
 }
 
 function sendTo(replica: Replica, to: string, peer: Peer): Effect {
-  // A peer not yet asked is sent an empty frame that starts from everything: it answers with what it has.
+  // A peer not yet asked is sent an empty frame that starts from everything: it answers with what it has. Such a `cover`
+  // says nothing of what it holds, so it must not be relayed to on the strength of it.
   const cover = peer.vector ?? replica.vector;
-  const {relay, pull} = peer;
+  const relay = peer.relay && peer.vector !== undefined;
+  const {pull} = peer;
   return {type: 'send', to, cover, relay, pull, unreached: unreached(replica).filter(region => region !== to)};
 }

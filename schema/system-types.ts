@@ -64,16 +64,18 @@ export const directory = entityType('$directory', {
   internal: true,
 });
 
-export const CATALOG_IDS_PER_PAGE_MAX = 1_000;
-
-/** The ids that live in one zone of one tenant, of one entity type. */
+/** What is where in one zone of one tenant, of one entity type: `region id` for every replica that has come to be. */
 export const catalog = entityType('$catalog', {
-  fields: {ids: awSet(z.string())},
+  fields: {holders: awSet(z.string())},
   commands: command => ({
-    register: command(z.strictObject({ids: z.array(z.string())}), (page, {ids}) => {
-      for (const id of ids) if (!page.ids.has(id)) page.ids.add(id);
+    register: command(z.strictObject({region: z.string(), id: z.string()}), ({holders}, {region, id}) => {
+      if (!holders.has(holder(region, id))) holders.add(holder(region, id));
     }),
   }),
   replication: 'everywhere',
   internal: true,
 });
+
+/** No region's name has a space in it, so the id may have any. */
+export const holder = (region: string, id: string): string => `${region} ${id}`;
+export const idOfHolder = (element: string): string => element.slice(element.indexOf(' ') + 1);

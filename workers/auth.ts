@@ -11,7 +11,7 @@ export const AUDIENCE = 'sangam';
 export const OPERATOR_ISSUER = 'operator';
 const ALGORITHMS = ['EdDSA', 'ES256'];
 export const TOKEN_CHARACTERS_MAX = 8_192;
-const CLOCK_TOLERANCE_S = 5;
+export const CLOCK_TOLERANCE_S = 5;
 const BEARER_PROTOCOL = 'bearer.';
 
 export type Scope = 'read' | 'write' | 'admin' | 'operator';

@@ -53,6 +53,7 @@ export function problemResponse(found: Problem): Response {
       'Content-Type': 'application/problem+json',
       ...(typeof retryAfter === 'number' && {'Retry-After': String(retryAfter)}),
       ...(found.status === 405 && Array.isArray(allowed) && {Allow: allowed.join(', ')}),
+      ...(found.status === 426 && {Upgrade: 'websocket'}),
       ...(found.status === 401 && {'WWW-Authenticate': 'Bearer realm="sangam"'}),
     },
   });

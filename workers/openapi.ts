@@ -1,10 +1,10 @@
 // The OpenAPI 3.1 document, from the same schemas that check the requests.
 import * as z from 'zod';
 import type {EntityType} from '../schema/entity-type.ts';
-import {PolicyDocument} from '../schema/policy.ts';
+import {PolicyDocument, VersionedPolicy} from '../schema/policy.ts';
 import {PROBLEMS} from '../schema/problem.ts';
 import {IdempotencyKey, PAGE_ITEMS_MAX, WAIT_MS_MAX} from '../schema/requests.ts';
-import {Issuers} from '../schema/system-types.ts';
+import {TenantDocument} from './routes/tenants.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -41,14 +41,23 @@ function entityPaths(type: EntityType): Json {
     type: 'object',
     properties: Object.fromEntries(Object.entries(type.fields).map(([name, field]) => [name, schemaOf(field.shape)])),
   };
-  const entity = content({
+  const members = {
+    type: {const: type.name},
+    id: {type: 'string'},
+    region: {type: 'string'},
+    version: {type: 'string', description: 'send it as Sangam-Min-Version to read what this request saw'},
+    entity: view,
+  };
+  const entity = content({type: 'object', properties: members});
+  const done = content({
     type: 'object',
     properties: {
-      type: {const: type.name},
-      id: {type: 'string'},
-      region: {type: 'string'},
-      version: {type: 'string', description: 'send it as Sangam-Min-Version to read what this request saw'},
-      entity: view,
+      ...members,
+      dot: {type: 'string', description: 'the event that this left; absent when nothing changed'},
+      duplicate: {
+        type: 'boolean',
+        description: 'whether the Idempotency-Key was known, so that nothing was done again',
+      },
     },
   });
   const edits = {
@@ -58,7 +67,7 @@ function entityPaths(type: EntityType): Json {
   };
   const commands = Object.entries(type.commands).map(([name, {input}]) => [
     `${path}/{id}/commands/${name}`,
-    {post: operation(`${name} on one ${type.name}`, [...at, KEY, WAIT, MIN_VERSION], entity, content(schemaOf(input)))},
+    {post: operation(`${name} on one ${type.name}`, [...at, KEY, WAIT, MIN_VERSION], done, content(schemaOf(input)))},
   ]);
   const list = [TENANT, REGION, inQuery('prefix', {type: 'string'}), inQuery('cursor', {type: 'string'})];
   const limit = inQuery('limit', {type: 'integer', minimum: 1, maximum: PAGE_ITEMS_MAX});
@@ -70,7 +79,7 @@ function entityPaths(type: EntityType): Json {
         [...at, MIN_VERSION, WAIT, inHeader('If-None-Match', {type: 'string'})],
         entity,
       ),
-      patch: operation(`edit fields of one ${type.name}`, [...at, KEY, WAIT, MIN_VERSION], entity, content(edits)),
+      patch: operation(`edit fields of one ${type.name}`, [...at, KEY, WAIT, MIN_VERSION], done, content(edits)),
     },
     [`${path}/{id}/log`]: {
       get: operation(
@@ -92,24 +101,37 @@ function entityPaths(type: EntityType): Json {
 }
 
 export function openApi(types: ReadonlyMap<string, EntityType>): Json {
-  const policy = content(schemaOf(PolicyDocument));
-  const tenant = {type: 'object', properties: {issuers: schemaOf(Issuers), policy: schemaOf(PolicyDocument)}};
+  const policy = content(
+    schemaOf(
+      VersionedPolicy.extend({
+        concurrent: z.array(VersionedPolicy).optional().describe('written elsewhere at the same time; all apply'),
+      }),
+    ),
+  );
+  const named = content({type: 'object', properties: {tenant: {type: 'string'}}});
+  const put = operation(
+    'create a tenant, or replace its keys (operators)',
+    [TENANT, REGION],
+    named,
+    content(schemaOf(TenantDocument)),
+  );
   return {
     openapi: '3.1.0',
     info: {title: 'Sangam', version: '1', description: 'Replicated entities at the edge.'},
     security: [{bearer: []}],
     paths: {
       '/healthz': {get: {...operation('whether the platform is ready', [], content({type: 'object'})), security: []}},
+      '/openapi.json': {get: {...operation('this document', [], content({type: 'object'})), security: []}},
       '/v1/{tenant}': {
-        put: operation('create a tenant, or replace its keys (operators)', [TENANT], {}, content(tenant)),
+        put: {...put, responses: {'201': {description: 'created', ...named}, ...(put.responses as Json)}},
       },
       '/v1/{tenant}/policy': {
-        get: operation('the residency policy', [TENANT], policy),
+        get: operation('the residency policy', [TENANT, REGION], policy),
         put: operation(
           'replace the residency policy',
-          [TENANT, inHeader('If-Match', {type: 'string'})],
+          [TENANT, REGION, inHeader('If-Match', {type: 'string'})],
           policy,
-          policy,
+          content(schemaOf(PolicyDocument)),
         ),
       },
       ...Object.assign({}, ...[...types.values()].map(entityPaths)),

@@ -25,7 +25,7 @@ export const inventoryItem = entityType('inventory-item', {
       item.stock.increment(input.quantity);
     }),
     /** Corrects the stock after a count. */
-    adjust: command(z.strictObject({by: z.int().refine(by => by !== 0, 'adjusts nothing')}), (item, {by}) => {
+    adjust: command(z.strictObject({by: z.union([z.int().positive(), z.int().negative()])}), (item, {by}) => {
       if (by > 0) item.stock.increment(by);
       else item.stock.decrement(-by);
     }),

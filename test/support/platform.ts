@@ -78,6 +78,8 @@ export async function send(path: string, options: RequestOptions = {}): Promise<
     ...(cf && {cf}),
   };
   const response = await exports.default.fetch(new Request(`https://sangam.test${path}`, init as RequestInit));
+  response.webSocket?.accept();
+  response.webSocket?.close(); // Whoever wants to talk uses `connect`.
   const text = await response.text();
   const isJson = text !== '' && (response.headers.get('Content-Type') ?? '').includes('json');
   return {status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined};
@@ -171,3 +173,66 @@ export function expectProblem(answer: Answer, code: ProblemCode, what = ''): voi
 
 /** Far above any of ours: what a problem repeats of a request must not grow with the request. */
 const PROBLEM_CHARACTERS_MAX = 32_768;
+
+export interface SocketOptions {
+  readonly token?: string | null;
+  readonly region?: string;
+  readonly protocols?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** An open socket: what it was told so far, and how it was closed. */
+export class Socket {
+  readonly response: Response;
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly messages: any[] = [];
+  closed: {readonly code: number; readonly reason: string} | undefined;
+  readonly #socket: WebSocket;
+
+  constructor(response: Response) {
+    this.response = response;
+    this.#socket = response.webSocket!;
+    this.#socket.addEventListener('message', ({data}) => void this.messages.push(JSON.parse(data as string)));
+    this.#socket.addEventListener('close', ({code, reason}) => void (this.closed = {code, reason}));
+    this.#socket.accept();
+  }
+
+  /** Sent as JSON unless it is text or bytes. */
+  send(message: unknown): void {
+    const raw = typeof message === 'string' || message instanceof ArrayBuffer;
+    this.#socket.send(raw ? message : JSON.stringify(message));
+  }
+
+  close(): void {
+    this.#socket.close(1000, 'done');
+  }
+
+  /** The first message that fits, of those that have come and those that will. */
+  // oxlint-disable-next-line typescript/no-explicit-any
+  async told(fits: (message: any) => boolean): Promise<any> {
+    await until(async () => this.messages.some(fits));
+    return this.messages.find(fits);
+  }
+
+  async ended(): Promise<{readonly code: number; readonly reason: string}> {
+    await until(async () => this.closed !== undefined);
+    return this.closed!;
+  }
+}
+
+/** Opens a client's socket on an entity; the answer must be 101. */
+export async function connect(client: Client, path: string, options: SocketOptions = {}): Promise<Socket> {
+  const {token = client.token, region = 'weur', protocols, headers = {}} = options;
+  const request = new Request(`https://sangam.test/v1/${client.tenant}${path}/sync`, {
+    headers: {
+      Upgrade: 'websocket',
+      'Sangam-Region': region,
+      ...(token && {Authorization: `Bearer ${token}`}),
+      ...(protocols && {'Sec-WebSocket-Protocol': protocols}),
+      ...headers,
+    },
+  });
+  const response = await exports.default.fetch(request);
+  expect(response.status).toBe(101);
+  return new Socket(response);
+}

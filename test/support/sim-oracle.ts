@@ -5,7 +5,14 @@ import * as bounded from '../../crdt/bounded-counter.ts';
 import {fieldState} from '../../crdt/document.ts';
 import type {Dot, ReplicaId} from '../../crdt/dot.ts';
 import {plus, sum} from '../../crdt/exact.ts';
-import {counterOf, coversVector, EMPTY_VECTOR, joinVectors, type VersionVector, withDot} from '../../crdt/version-vector.ts';
+import {
+  counterOf,
+  coversVector,
+  EMPTY_VECTOR,
+  joinVectors,
+  type VersionVector,
+  withDot,
+} from '../../crdt/version-vector.ts';
 import {decodeEntryHead} from '../../mesh/entry.ts';
 import {versionToken} from '../../mesh/version-token.ts';
 import type {Entity} from '../../durable-objects/entity.ts';
@@ -116,16 +123,14 @@ export class Oracle {
 
   /** Whether everything acknowledged is in this log, and what the log's operations make of the entity, one after another. */
   expectedOf(region: string, store: EntityStore): Expected {
-    const applied = new Set<string>();
-    for (const {entry} of store.rowsAfter(0, Number.MAX_SAFE_INTEGER)) {
-      const {mark, replica} = decodeEntryHead(entry);
-      if (!mark) continue;
-      demand(!applied.has(mark.key), `operation ${mark.key} took effect twice, the second time by ${replica}`);
-      applied.add(mark.key);
-    }
+    const heads = store.rowsAfter(0, Number.MAX_SAFE_INTEGER).map(({entry}) => decodeEntryHead(entry));
+    const applied = heads.flatMap(({mark}) => (mark ? [mark.key] : []));
+    const keys = new Set(applied);
+    // A storage that was wiped has forgotten its keys too.
+    demand(keys.size === applied.length || this.hasLoss, `an operation took effect twice in ${region}`);
     for (const [key, by] of this.#acknowledged)
-      demand(applied.has(key) || this.#wiped.has(by), `${region} lacks operation ${key}, which was acknowledged`);
-    return sequentially([...applied].map(key => this.#operations.get(key)!));
+      demand(keys.has(key) || this.#wiped.has(by), `${region} lacks operation ${key}, which was acknowledged`);
+    return sequentially(applied.map(key => this.#operations.get(key)!));
   }
 }
 
@@ -151,7 +156,15 @@ function sequentially(operations: readonly Operation[]): Expected {
   const note = (sets: Map<string, Set<string>>, name: string, items: readonly string[]) =>
     sets.set(name, new Set([...(sets.get(name) ?? []), ...items]));
   for (const {command, input} of operations) {
-    const {quantity = 0, by = 0, readings = 0, alarm = '', ids = [], tags, bins} = input as Record<string, never> & {
+    const {
+      quantity = 0,
+      by = 0,
+      readings = 0,
+      alarm = '',
+      ids = [],
+      tags,
+      bins,
+    } = input as Record<string, never> & {
       tags?: {add?: string[]; remove?: string[]};
       bins?: Record<string, {increment: number}>;
     };
@@ -163,7 +176,7 @@ function sequentially(operations: readonly Operation[]): Expected {
     if (command === 'report') count('readings', readings);
     if (command === 'raise') note(added, 'alarms', [alarm]);
     if (command === 'acknowledge') note(removed, 'alarms', [alarm]);
-    if (command === 'register') note(added, 'ids', ids);
+    if (command === 'post') note(added, 'ids', ids);
     note(added, 'tags', tags?.add ?? []);
     note(removed, 'tags', tags?.remove ?? []);
     for (const [bin, {increment}] of Object.entries(bins ?? {})) count(`bins.${bin}`, increment);
@@ -183,7 +196,13 @@ export function demandView(region: string, view: Readonly<Record<string, unknown
   }
   for (const [name, {always, atMost}] of Object.entries(sets)) {
     const shown = (view[name] ?? []) as readonly string[];
-    demand(always.every(item => shown.includes(item)), `${name} in ${region} lacks what nobody removed`);
-    demand(shown.every(item => atMost.includes(item)), `${name} in ${region} holds what nobody added`);
+    demand(
+      always.every(item => shown.includes(item)),
+      `${name} in ${region} lacks what nobody removed`,
+    );
+    demand(
+      shown.every(item => atMost.includes(item)),
+      `${name} in ${region} holds what nobody added`,
+    );
   }
 }

@@ -210,12 +210,14 @@ test('[API7] a command makes at most OPERATIONS_MAX changes; one more is 413 and
 
 test('[API7] a change that no frame could carry is 413 and brings nothing; a little less is kept and sent on', async () => {
   const client = await createTenant();
+  const [world, some] = ['world'.padEnd(64, 'x'), 'some-type'.padEnd(64, 'x')];
   const policy = (prefixCharacters: number) => ({
-    ...WORLD,
+    zones: {[world]: WORLD.zones.world},
     rules: Array.from({length: RULES_MAX}, (_, index) => ({
-      ...WORLD.rules[0]!,
       name: `rule-${index}`.padEnd(64, 'x'),
+      type: index === 0 ? '*' : some,
       prefix: index === 0 ? '' : `${index}-`.padEnd(prefixCharacters, 'ん'),
+      zone: world,
     })),
   });
   const put = (characters: number) => client.read('weur', '/policy', {method: 'PUT', body: policy(characters)});

@@ -7,7 +7,7 @@ import {toJson} from '../../schema/json.ts';
 import {EntityId, IdempotencyKey, LogQuery, PAGE_ITEMS_DEFAULT, TenantName, WaitQuery} from '../../schema/requests.ts';
 import type {Scope} from '../auth.ts';
 import type {Edge} from '../edge.ts';
-import {jsonBody, jsonResponse, parsed, textResponse, valueOf} from '../http.ts';
+import {jsonBody, jsonResponse, parsed, problemResponse, textResponse, valueOf} from '../http.ts';
 import {demandOrigin} from '../origin.ts';
 
 export type Routes = RouterType<IRequest, [edge: Edge], Response>;
@@ -73,8 +73,10 @@ export function addEntityRoutes(routes: Routes): void {
     demandOrigin(edge);
     const call = await entityCall(request, edge, 'read');
     const forwarded = new Request(edge.request);
-    forwarded.headers.set('Sangam-Call', toJson(call));
-    return edge.call(call, stub => stub.fetch(forwarded));
+    // Encoded, since the runtime logs headers that are not ASCII, and ids are not for logs.
+    forwarded.headers.set('Sangam-Call', encodeURIComponent(toJson(call)));
+    const response = await edge.call(call, stub => stub.fetch(forwarded));
+    return response.status === 101 ? response : problemResponse(await response.json());
   });
 
   routes.get('/v1/:tenant/:type/:id/log', async (request, edge) => {

@@ -2,19 +2,26 @@
 import * as z from 'zod';
 import {Refusal} from '../../crdt/refusal.ts';
 import {tenantAddress} from '../../durable-objects/policy-reader.ts';
-import {commonJurisdiction, placements, type Policy, servingRegions, unhonourable} from '../../residency/policy.ts';
+import {
+  commonJurisdiction,
+  placements,
+  type Policy,
+  ruleFor,
+  servingRegions,
+  unhonourable,
+} from '../../residency/policy.ts';
 import type {Destination} from '../../schema/calls.ts';
 import {catalogId} from '../../schema/placements-of.ts';
 import {PolicyDocument, policyOf} from '../../schema/policy.ts';
 import {TenantName} from '../../schema/requests.ts';
-import {catalog, Issuers} from '../../schema/system-types.ts';
+import {catalog, idOfHolder, Issuers} from '../../schema/system-types.ts';
 import {authenticateOperator} from '../auth.ts';
 import type {Edge} from '../edge.ts';
 import {jsonBody, jsonResponse, parsed, valueOf} from '../http.ts';
 import {directoryOf, platformDestination, type Tenant} from '../tenants.ts';
 import type {Routes} from './entities.ts';
 
-const TenantDocument = z.strictObject({issuers: Issuers, policy: PolicyDocument.optional()});
+export const TenantDocument = z.strictObject({issuers: Issuers, policy: PolicyDocument.optional()});
 
 /** How many of the stranded entities a refusal names. */
 const EXAMPLES_MAX = 5;
@@ -70,12 +77,13 @@ async function replacePolicy(edge: Edge, tenant: Tenant, document: PolicyDocumen
  */
 async function demandNothingStranded(edge: Edge, tenant: Tenant, policy: Policy): Promise<void> {
   const stranded: string[] = [];
-  for await (const {type, id} of catalogued(edge, tenant)) {
+  for await (const {zone, type, id} of catalogued(edge, tenant)) {
     const after = placements([policy], {type, id});
+    const sameZone = ruleFor(policy, {type, id})?.rule.zone === zone; // Else its catalog would be another.
     const kept = placements(tenant.policies, {type, id}).every(before =>
       after.some(place => place.region === before.region && place.jurisdiction === before.jurisdiction),
     );
-    if (!kept) stranded.push(`${type}/${id}`);
+    if (!kept || !sameZone) stranded.push(`${type}/${id}`);
   }
   if (stranded.length === 0) return;
   const detail = `${stranded.length} entities may have replicas where the new policy has none; widen it, or use new ids`;
@@ -83,10 +91,11 @@ async function demandNothingStranded(edge: Edge, tenant: Tenant, policy: Policy)
 }
 
 /** Every entity of the tenant that its catalogs list. */
-async function* catalogued(edge: Edge, tenant: Tenant): AsyncGenerator<{type: string; id: string}> {
+async function* catalogued(edge: Edge, tenant: Tenant): AsyncGenerator<{zone: string; type: string; id: string}> {
   for (const [zone, {regions, jurisdiction}] of tenant.policies.flatMap(policy => Object.entries(policy.zones)))
     for (const type of edge.types.keys())
-      for (const id of await catalogIds(edge, tenant, catalogId(zone, type), regions, jurisdiction)) yield {type, id};
+      for (const id of await catalogIds(edge, tenant, catalogId(zone, type), regions, jurisdiction))
+        yield {zone, type, id};
 }
 
 export async function catalogIds(
@@ -100,7 +109,8 @@ export async function catalogIds(
   const [region] = edge.nearest(regions);
   const to = edge.destination(tenant, address, {region: region!, jurisdiction});
   const view = await edge.call(to, stub => stub.peek(to));
-  return view === undefined ? [] : (JSON.parse(view) as {ids: string[]}).ids;
+  if (view === undefined) return [];
+  return [...new Set((JSON.parse(view) as {holders: string[]}).holders.map(idOfHolder))];
 }
 
 /** `If-Match: "3"` says which version is to be replaced; without it, the one that is known here. */
