@@ -1,19 +1,18 @@
 // The Durable Object around one replica. It performs: storage transactions, calls to peers, sockets, the one alarm. What is
 // sent to whom and when, who may hold what, and what a command does is decided in mesh/, residency/ and schema/.
 import {DurableObject} from 'cloudflare:workers';
-import {EncodeError, toHex} from '../crdt/bytes.ts';
+import {toHex} from '../crdt/bytes.ts';
 import type {EventHead} from '../crdt/codec.ts';
 import {type Document, EMPTY_DOCUMENT, type EventDelta, fieldState} from '../crdt/document.ts';
-import {type Exact, minus} from '../crdt/exact.ts';
+import type {Exact} from '../crdt/exact.ts';
 import {Refusal} from '../crdt/refusal.ts';
-import {counterOf, coversVector, EMPTY_VECTOR, joinVectors, type VersionVector} from '../crdt/version-vector.ts';
+import {coversVector, EMPTY_VECTOR, joinVectors, type VersionVector} from '../crdt/version-vector.ts';
 import type {ReplicaId} from '../crdt/dot.ts';
 import {decodeEntryHead, type IdempotencyMark} from '../mesh/entry.ts';
 import {decodeFrame, encodeFrame, type Frame} from '../mesh/frame.ts';
 import {members} from '../mesh/membership.ts';
 import type {Effect, Surroundings as Around} from '../mesh/replica.ts';
 import {parseVersionToken, toBase64url, versionToken} from '../mesh/version-token.ts';
-import {byDistance} from '../residency/distance.ts';
 import type {Policy} from '../residency/policy.ts';
 import type {
   Call,
@@ -31,15 +30,18 @@ import type {
 } from '../schema/calls.ts';
 import {type EntityType, runCommand, runPatch, viewOf} from '../schema/entity-type.ts';
 import {toJson} from '../schema/json.ts';
-import {decidePlace, placementsOf} from '../schema/placements-of.ts';
-import {isProblemCode, problem} from '../schema/problem.ts';
+import {decidePlace} from '../schema/placements-of.ts';
 import {catalog, holder, tenantConfiguration} from '../schema/system-types.ts';
 import {ClientSockets} from './client-sockets.ts';
-import {admitFrame, type Admitted, canBeFirst, Entity, markFor} from './entity.ts';
+import {admitFrame, type Admitted, tryFirst, Entity, markFor} from './entity.ts';
 import {EntityStore, ReplicaDamaged} from './entity-store.ts';
 import {type Env, type Surroundings, surroundings} from './env.ts';
 import {type Links, PEER_CALL_MS_MAX, within} from './links.ts';
+import {type Located, PeerCalls} from './peer-calls.ts';
 import {PolicyReader} from './policy-reader.ts';
+import {RegionalCatalog} from './regional-catalog.ts';
+import {answer, authorise, replyOf, reportOf} from './replies.ts';
+import {lackOf, Rights} from './rights.ts';
 
 /** How long a read that names a version waits for it when the client sets no other time. */
 export const VERSION_WAIT_MS_DEFAULT = 2_000;
@@ -60,13 +62,19 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
     readonly #around: Surroundings = surroundings(this.env);
     readonly #policies = new PolicyReader(this.#around);
     readonly #sockets = new ClientSockets(this.ctx);
-    /** Regions with an open request for rights: one at a time each. */
-    readonly #asking = new Set<string>();
+    readonly #peers = new PeerCalls(this.#around, links);
+    readonly #catalog = new RegionalCatalog(this.#policies, this.#peers);
+    readonly #rights = new Rights({
+      request: (region, request) =>
+        this.#peers.call(this.#entity!.identity, region, (stub, call) => stub.grant(call, request)),
+      background: work => this.ctx.waitUntil(work),
+      seek: () => this.#perform(this.#entity!.advance({type: 'seek'}, this.#now())),
+      until: (check, ms) => this.#until(check, ms),
+    });
     readonly #waiting = new Set<() => void>();
     #entity: Entity | undefined;
     #damage: ReplicaDamaged | undefined;
     #checkpointing = false;
-    #registering: Promise<void> | undefined;
 
     constructor(ctx: DurableObjectState, env: Env) {
       super(ctx, env);
@@ -95,10 +103,10 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
     // What clients and the edge call.
 
     read(call: Call, options: ReadOptions): Promise<Reply<EntityReply>> {
-      return this.#answer(async () => {
-        this.#authorise(call, 'read');
+      return answer(async () => {
+        authorise(call, 'read');
         const entity = await this.#find(call, options);
-        return {...this.#replyOf(entity), digest: entity.digest};
+        return {...replyOf(entity), digest: entity.digest};
       });
     }
 
@@ -117,21 +125,21 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       options: CommandOptions,
       attempt: (type: EntityType, base: Document, head: EventHead) => EventDelta | undefined,
     ): Promise<Reply<CommandReply>> {
-      return this.#answer(async () => {
-        this.#authorise(call, 'write');
+      return answer(async () => {
+        authorise(call, 'write');
         const mark = options.idempotencyKey === undefined ? undefined : markFor(options.idempotencyKey, name, input);
         const type = this.#type(call.address.type);
         const entity = await this.#findOrCreate(call, options, () =>
-          canBeFirst(type, name, mark, (base, head) => attempt(type, base, head)),
+          tryFirst(type, name, mark, (base, head) => attempt(type, base, head)),
         );
         const run = () => this.#write(entity, name, mark, head => attempt(entity.type, entity.document, head));
-        return this.#withRights(entity, options.waitMs ?? 0, run);
+        return this.#rights.runWithin(entity, options.waitMs ?? 0, run);
       });
     }
 
     log(call: Call, after: number, limit: number): Promise<Reply<LogReply>> {
-      return this.#answer(async () => {
-        this.#authorise(call, 'read');
+      return answer(async () => {
+        authorise(call, 'read');
         await this.#find(call, {});
         const rows = this.#store.rowsAfter(after, Math.min(limit, LOG_PAGE_ROWS_MAX));
         const entries = rows.map(({seq, entry, hash}) => {
@@ -152,9 +160,9 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
     }
 
     replicas(call: Call): Promise<Reply<ReplicaReport>> {
-      return this.#answer(async () => {
-        this.#authorise(call, 'read');
-        return this.#report(await this.#find(call, {}));
+      return answer(async () => {
+        authorise(call, 'read');
+        return reportOf(await this.#find(call, {}), await this.ctx.storage.getAlarm());
       });
     }
 
@@ -165,11 +173,12 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
 
     // What peers call.
 
-    async holds(_call: Call, id: string): Promise<boolean> {
+    async holders(_call: Call, id: string): Promise<readonly string[]> {
       const entity = this.#entity;
-      if (entity?.type.name !== catalog.name) return false;
-      const {holders} = catalog.fields;
-      return fieldState(entity.document, 'holders', holders.type).has(holder(entity.identity.place.region, id));
+      if (entity?.type.name !== catalog.name) return [];
+      const {type} = catalog.fields.holders;
+      const listed = fieldState(entity.document, 'holders', type);
+      return [...this.#around.regions.keys()].filter(region => listed.has(holder(region, id)));
     }
 
     async vector(_call: Call): Promise<string | undefined> {
@@ -246,9 +255,9 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
 
     override async fetch(request: Request): Promise<Response> {
       const call = JSON.parse(decodeURIComponent(request.headers.get('Sangam-Call')!)) as Call;
-      const found = await this.#answer(async () => {
-        this.#authorise(call, 'read');
-        return this.#replyOf(await this.#find(call, {}));
+      const found = await answer(async () => {
+        authorise(call, 'read');
+        return replyOf(await this.#find(call, {}));
       });
       if (!found.ok) return Response.json(found.problem, {status: found.problem.status});
       return this.#sockets.accept(call, request, found.value);
@@ -288,11 +297,13 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       return entity;
     }
 
-    /** For commands: what can be done here is, without asking another region, so that a new replica acknowledges at once. */
-    async #findOrCreate(call: Call, options: ReadOptions, canBeFirst: () => boolean): Promise<Entity> {
+    /** For commands. What can be done here is done without asking another region, so that a new replica acknowledges at once. */
+    async #findOrCreate(call: Call, options: ReadOptions, tryFirst: () => Refusal | undefined): Promise<Entity> {
       if (this.#damage) throw this.#damage;
-      // What nothing cannot answer is for those who may hold something; and a mistaken id comes alive nowhere.
-      if (!this.#entity && !canBeFirst()) await this.#join(call);
+      if (!this.#entity) {
+        const refusal = tryFirst();
+        if (refusal) await this.#joinFor(call, options.waitMs ?? 0, refusal);
+      }
       if (!this.#entity) {
         const policies = await this.#policiesFor(call, true);
         if (!this.#entity) this.#perform(this.#transaction(() => this.#create(call, policies)));
@@ -300,6 +311,21 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       }
       await this.#catchUp(this.#entity!, options);
       return this.#entity!;
+    }
+
+    /**
+     * For a command that an entity without a past refuses, such as the first sale in a region. Where the entity is known to
+     * be elsewhere, the refusal stands unless its caller waits, and the replica comes to be meanwhile.
+     */
+    async #joinFor(call: Call, waitMs: number, refusal: Refusal): Promise<void> {
+      const joined = this.#join(call);
+      const holders = await this.#catalog.holders(call, call.place.region).catch(() => []);
+      if (holders.length === 0) return void (await joined); // Says 404, or 503 if it cannot know.
+      this.ctx.waitUntil(joined.catch(() => undefined));
+      if (await within(waitMs, joined).catch(() => undefined)) return;
+      const code = lackOf(refusal) ? 'rights-exhausted' : refusal.code;
+      const why = `not here yet; ${holders.join(', ')} may have it`;
+      throw new Refusal(code, why, {...refusal.facts, elsewhere: {}, unheard: holders, retryAfter: 1});
     }
 
     async #join(call: Call): Promise<Entity> {
@@ -324,8 +350,8 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
 
     /** What another region holds of this entity. Its catalog is asked first: to ask an object that is not there makes one. */
     async #vectorAt(call: Call, region: string): Promise<string | undefined> {
-      if (!(await this.#isHeldIn(call, region))) return undefined;
-      return this.#callPeer(call, region, (stub, to) => stub.vector(to), JOIN_WAIT_MS_MAX);
+      if (!(await this.#catalog.holders(call, region)).includes(region)) return undefined;
+      return this.#peers.call(call, region, (stub, to) => stub.vector(to), JOIN_WAIT_MS_MAX);
     }
 
     #refuseMissing(call: Call, others: readonly string[], asked: readonly PromiseSettledResult<unknown>[]): never {
@@ -356,18 +382,14 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
     }
 
     /** The other regions that may hold this entity, nearest first. */
-    #peerRegions({address, place, tenantJurisdiction}: Located, policies: readonly Policy[]): readonly string[] {
-      const {regions} = this.#around;
-      const own = regions.get(place.region)!;
-      const permitted = placementsOf(address, policies, tenantJurisdiction, regions)
-        .filter(other => other.jurisdiction === place.jurisdiction)
-        .map(other => other.region);
+    #peerRegions(from: Located, policies: readonly Policy[]): readonly string[] {
       // A tenant's configuration also goes on to where it once was: a region learns from it that it is no longer served.
-      const before = address.type === tenantConfiguration.name && this.#entity ? members(this.#entity.document) : [];
-      const others = [...new Set([...permitted, ...before.map(member => member.region)])]
-        .filter(region => region !== place.region)
-        .flatMap(region => regions.get(region) ?? []);
-      return byDistance([own.latitude, own.longitude], others).map(region => region.name);
+      const left = from.address.type === tenantConfiguration.name && this.#entity ? members(this.#entity.document) : [];
+      return this.#peers.regions(
+        from,
+        policies,
+        left.map(member => member.region),
+      );
     }
 
     async #policiesFor(call: Destination, fresh = false): Promise<readonly Policy[]> {
@@ -394,69 +416,12 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       run: Parameters<Entity['write']>[2],
     ): CommandReply {
       const known = mark && entity.find(mark);
-      if (known) return {...this.#replyOf(entity), dot: `${known.replica}:${known.counter}`, duplicate: true};
-      const rightsBefore = entity.boundedFields().map(field => entity.rights(field).get(entity.identity.replica) ?? 0);
+      if (known) return {...replyOf(entity), dot: `${known.replica}:${known.counter}`, duplicate: true};
       const {dot, effects} = this.#transaction(() => entity.write(command, mark, run, this.#now()));
       this.#perform(effects);
-      if (!dot) return {...this.#replyOf(entity), duplicate: false};
+      if (!dot) return {...replyOf(entity), duplicate: false};
       this.#changed();
-      for (const [index, field] of entity.boundedFields().entries())
-        if ((entity.rights(field).get(entity.identity.replica) ?? 0) < rightsBefore[index]!)
-          this.#askForRights(entity, field, 0);
-      return {...this.#replyOf(entity), dot: `${dot.replica}:${dot.counter}`, duplicate: false};
-    }
-
-    /**
-     * Runs a command that may lack rights. Other regions are asked in the background whatever happens; the command waits
-     * for them only when its caller said for how long.
-     */
-    async #withRights(entity: Entity, waitMs: number, run: () => CommandReply): Promise<CommandReply> {
-      const untilMs = Date.now() + waitMs;
-      let sought = false;
-      for (;;) {
-        try {
-          return run();
-        } catch (error) {
-          const lack = lackOf(error);
-          if (!lack) throw error;
-          this.#askForRights(entity, lack.field, lack.needed);
-          const leftMs = untilMs - Date.now();
-          const refusal = this.#refusalWithRights(entity, error as Refusal, lack.field);
-          if (leftMs <= 0 || (sought && refusal.code === 'insufficient-stock')) throw refusal;
-          if (refusal.code === 'insufficient-stock') {
-            // What is known here may be old: look once at what the others have seen.
-            sought = true;
-            this.#perform(entity.advance({type: 'seek'}, this.#now()));
-            await this.#until(() => !entity.mesh.seeking || this.#has(entity, lack), leftMs);
-          } else if (!(await this.#until(() => this.#has(entity, lack), leftMs))) throw refusal;
-        }
-      }
-    }
-
-    #has(entity: Entity, {field, asked}: Lack): boolean {
-      return (entity.rights(field).get(entity.identity.replica) ?? 0) >= asked;
-    }
-
-    #refusalWithRights(entity: Entity, {code, message, facts}: Refusal, field: string): Refusal {
-      const {[entity.identity.place.region]: here = 0, ...elsewhere} = entity.rightsByRegion(field);
-      const unheard = [...entity.mesh.peers].filter(([, peer]) => peer.status === 'unheard').map(([region]) => region);
-      return new Refusal(code, message, {...facts, here, elsewhere, ...(unheard.length > 0 && {unheard})});
-    }
-
-    #askForRights(entity: Entity, field: string, needed: Exact): void {
-      for (const {region, donor, needed: part, wanted} of entity.requestsFor(field, needed)) {
-        if (this.#asking.has(region)) continue;
-        this.#asking.add(region);
-        const request = {field, donor, receiver: entity.identity.replica, needed: part, wanted};
-        const asked = this.#callPeer(entity.identity, region, (stub, call) => stub.grant(call, request));
-        // A donor that cannot be reached grants nothing: the next command asks again.
-        this.ctx.waitUntil(
-          asked.then(
-            () => this.#asking.delete(region),
-            () => this.#asking.delete(region),
-          ),
-        );
-      }
+      return {...replyOf(entity), dot: `${dot.replica}:${dot.counter}`, duplicate: false};
     }
 
     #transaction<T>(run: () => T): T {
@@ -476,7 +441,7 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
         this.#perform(entity.permit(this.#peerRegions(entity.identity, policies), this.#now()));
       }
       for (const check of this.#waiting) check();
-      if (this.#sockets.count > 0) this.#sockets.publish(this.#replyOf(entity));
+      if (this.#sockets.count > 0) this.#sockets.publish(replyOf(entity));
       if (!entity.isCheckpointDue() || this.#checkpointing) return;
       this.#checkpointing = true;
       this.ctx.waitUntil(this.#checkpointLater(entity));
@@ -547,14 +512,14 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
         if (entity.type.replication === 'first-use' && entity.mesh.peers.get(region)?.status === 'unheard') {
           // Listed here before the others are asked: of two replicas that come to be at once, one finds the other.
           await this.#register(entity);
-          if (!(await this.#isHeldIn(identity, region))) {
+          if (!(await this.#catalog.holders(identity, region)).includes(region)) {
             this.#perform(entity.advance({type: 'answered', region, answer: {type: 'absent'}, told}, this.#now()));
             return;
           }
         }
         // Built after the wait, so that writes that came meanwhile travel along.
         const frame = encodeFrame(entity.frameFor(effect, version));
-        const answer = await this.#callPeer(identity, region, (stub, call) => stub.receive(call, frame));
+        const answer = await this.#peers.call(identity, region, (stub, call) => stub.receive(call, frame));
         if (answer.type === 'later') throw new Error(answer.why);
         this.#perform(entity.advance({type: 'answered', region, answer, told}, this.#now()));
       } catch (error) {
@@ -564,140 +529,22 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       for (const check of this.#waiting) check(); // A search may be over without anything having changed.
     }
 
-    #callTo({address, place, tenantJurisdiction}: Located, region: string): Call {
-      return {address, place: {region, jurisdiction: place.jurisdiction}, tenantJurisdiction, policyVersion: 0};
-    }
-
-    /** Every call to another region passes here, with a deadline. */
-    #callPeer<T>(
-      from: Located,
-      region: string,
-      call: (stub: EntityCalls, call: Call) => Promise<T>,
-      ms = PEER_CALL_MS_MAX,
-    ): Promise<T> {
-      const to = this.#callTo(from, region);
-      const carried = links.carry(from.place.region, region, () =>
-        call(this.#around.places.stub(to.address, to.place), to),
-      );
-      return within(ms, carried);
-    }
-
     // The catalog.
 
     #registerSoon(): void {
       const entity = this.#entity!;
       if (entity.registered) return;
-      this.ctx.waitUntil(
-        this.#register(entity).catch(async () => this.ctx.storage.setAlarm(Date.now() + PEER_CALL_MS_MAX)),
-      );
+      const again = async () => this.ctx.storage.setAlarm(Date.now() + PEER_CALL_MS_MAX);
+      this.ctx.waitUntil(this.#register(entity).catch(again));
     }
 
-    /** Lists this replica in its zone's catalog of this region: a call next door, after the acknowledgement. */
-    #register(entity: Entity): Promise<void> {
-      if (entity.registered) return Promise.resolve();
-      this.#registering ??= this.#callRegister(entity).finally(() => (this.#registering = undefined));
-      return this.#registering;
-    }
-
-    async #callRegister(entity: Entity): Promise<void> {
-      const {address, place} = entity.identity;
-      const call = await this.#catalogCall(entity.identity, place.region);
-      const reply = await this.#around.places
-        .stub(call.address, call.place)
-        .command(call, 'register', {region: place.region, id: address.id}, {});
-      if (!reply.ok) throw new Error(`catalog: ${reply.problem.code}`);
+    async #register(entity: Entity): Promise<void> {
+      if (entity.registered) return;
+      await this.#catalog.enter(entity.identity);
+      if (entity.registered) return;
       entity.markRegistered();
       if (entity.mesh.armedAtMs === undefined) await this.ctx.storage.deleteAlarm();
     }
-
-    async #isHeldIn(from: Located, region: string): Promise<boolean> {
-      const call = await this.#catalogCall(from, region);
-      return this.#callPeer({...from, address: call.address}, region, stub => stub.holds(call, from.address.id));
-    }
-
-    async #catalogCall({address, place, tenantJurisdiction}: Located, region: string): Promise<Call> {
-      const id = await this.#policies.catalogOf({address, place, tenantJurisdiction});
-      const to = {address: {tenant: address.tenant, type: catalog.name, id}, place, tenantJurisdiction};
-      return this.#callTo(to, region);
-    }
-
-    // Replies.
-
-    #authorise({caller, address}: Call, scope: 'read' | 'write'): void {
-      if (!caller) return;
-      if (caller.tenant !== address.tenant) throw new Refusal('foreign-tenant', 'the token belongs to another tenant');
-      if (caller.expiresAtMs <= Date.now()) throw new Refusal('unauthenticated', 'the token has expired');
-      if (!caller.scopes.includes(scope))
-        throw new Refusal('missing-scope', `the token lacks the scope "${scope}"`, {scope});
-    }
-
-    async #answer<T>(run: () => Promise<T>): Promise<Reply<T>> {
-      try {
-        return {ok: true, value: await run()};
-      } catch (error) {
-        return {ok: false, problem: problemOf(error)};
-      }
-    }
-
-    #replyOf(entity: Entity): EntityReply {
-      return {
-        // The platform's own entities are read by peek() alone, and a catalog's view is long.
-        view: entity.type.internal ? '{}' : toJson(viewOf(entity.type, entity.document)),
-        version: versionToken(entity.vector),
-        etag: `"${versionToken(entity.vector)}"`,
-      };
-    }
-
-    async #report(entity: Entity): Promise<ReplicaReport> {
-      const {mesh, identity} = entity;
-      const alarmAtMs = await this.ctx.storage.getAlarm();
-      const own = counterOf(entity.vector, identity.replica);
-      return {
-        region: identity.place.region,
-        replica: identity.replica,
-        version: versionToken(entity.vector),
-        vector: Object.fromEntries(entity.vector),
-        digest: entity.digest,
-        logRows: entity.logRows,
-        alarmAt: alarmAtMs === null ? null : new Date(alarmAtMs).toISOString(),
-        rights: Object.fromEntries(entity.boundedFields().map(field => [field, entity.rightsByRegion(field)])),
-        members: members(entity.document),
-        peers: [...mesh.peers].map(([region, peer]) => ({
-          region,
-          status: peer.status,
-          vector: peer.vector ? Object.fromEntries(peer.vector) : null,
-          backlog: peer.status === 'absent' ? 0 : own - counterOf(peer.vector ?? EMPTY_VECTOR, identity.replica),
-          failures: peer.failures,
-        })),
-      };
-    }
   };
 
-type Located = Pick<Call, 'address' | 'place' | 'tenantJurisdiction'>;
-
 const newestOf = (policies: readonly Policy[]): number => Math.max(0, ...policies.map(policy => policy.version));
-
-interface Lack {
-  readonly field: string;
-  /** What the command asked for, and how much of that is not here. */
-  readonly asked: Exact;
-  readonly needed: Exact;
-}
-
-function lackOf(error: unknown): Lack | undefined {
-  if (!(error instanceof Refusal)) return undefined;
-  const {field, asked, here} = error.facts as {field?: string; asked?: Exact; here?: Exact};
-  if (field === undefined || asked === undefined || here === undefined) return undefined;
-  return {field, asked, needed: minus(asked, here)};
-}
-
-/** A refusal is told as it is; a defect is logged here and told as no more than that. */
-function problemOf(error: unknown) {
-  if (error instanceof Refusal && isProblemCode(error.code)) return problem(error.code, error.message, error.facts);
-  if (error instanceof EncodeError) return problem('entry-too-large', error.message);
-  if (error instanceof ReplicaDamaged) return problem('replica-damaged', 'the replica in this region is damaged');
-  if (error instanceof Error && error.message.includes('SQLITE_FULL'))
-    return problem('storage-full', 'the storage in this region is full', {retryAfter: 10});
-  console.error(error);
-  return problem('internal', 'internal error');
-}

@@ -360,24 +360,23 @@ export class Entity {
 }
 
 /**
- * Whether a command could be the first thing that happens to an entity. Throws what it is refused with whatever the state;
- * false where it conflicts with there being none yet, so that it depends on what other regions hold.
+ * Tries a command as the first thing that happens to an entity. Throws what it is refused with whatever the state; returns
+ * the refusal where it conflicts with there being none yet, so that it depends on what other regions hold.
  */
-export function canBeFirst(
+export function tryFirst(
   type: EntityType,
   command: string,
   mark: IdempotencyMark | undefined,
   run: (base: Document, head: EventHead) => EventDelta | undefined,
-): boolean {
+): Refusal | undefined {
   const head = {replica: '0'.repeat(2 * REPLICA_ID_BYTES) as ReplicaId, counter: 1, time: EPOCH};
   try {
     const delta = run(EMPTY_DOCUMENT, head);
     if (delta) encodeEntry(type.shape, {...head, command, ...(mark && {mark})}, delta);
-    return true;
+    return undefined;
   } catch (error) {
-    const conflict = error instanceof Refusal && isProblemCode(error.code) && PROBLEMS[error.code].status === 409;
-    if (!conflict) throw error;
-    return false;
+    if (error instanceof Refusal && isProblemCode(error.code) && PROBLEMS[error.code].status === 409) return error;
+    throw error;
   }
 }
 

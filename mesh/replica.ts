@@ -24,6 +24,8 @@ export interface Peer {
   readonly relay: boolean;
   /** It is to be asked for everything that this replica lacks. */
   readonly pull: boolean;
+  /** It was asked, and has answered what it has; the frames that bring it are to come. */
+  readonly promised: boolean;
   /** Unreachable regions that it has been told of. */
   readonly told: readonly string[];
 }
@@ -100,6 +102,7 @@ const STRANGER: Peer = {
   retryAtMs: 0,
   relay: false,
   pull: false,
+  promised: false,
   told: [],
 };
 
@@ -162,7 +165,14 @@ function take(replica: Replica, event: ReplicaEvent, {nowMs, random}: Surroundin
     case 'policy':
       return permit(replica, event.permitted);
     case 'alarm': {
-      const asked = mapPeers(replica, peer => ({...peer, retryAtMs: Math.min(peer.retryAtMs, nowMs)}));
+      // What was promised has not come: whoever has it is asked, and the one that promised it again.
+      const late = [...replica.peers.values()].some(peer => peer.promised);
+      const asked = mapPeers(replica, peer => ({
+        ...peer,
+        retryAtMs: Math.min(peer.retryAtMs, nowMs),
+        pull: peer.pull || (late && isAhead(replica, peer)),
+        promised: false,
+      }));
       return {...asked, armedAtMs: undefined};
     }
     default:
@@ -204,10 +214,10 @@ function answer(replica: Replica, region: string, given: Answer, told: readonly 
   // It was reached: if it is lost again, a helper must be told again.
   const forgotten = mapPeers(replica, peer => ({...peer, told: peer.told.filter(other => other !== region)}));
   return withPeer(forgotten, region, peer => {
-    const reached: Peer = {...peer, inFlight: false, failures: 0, retryAtMs: 0, pull: false};
+    const reached: Peer = {...peer, inFlight: false, failures: 0, retryAtMs: 0, pull: false, promised: false};
     switch (given.type) {
       case 'applied':
-        return {...reached, status: 'present', vector: given.vector, told};
+        return {...reached, status: 'present', vector: given.vector, promised: peer.pull || peer.promised, told};
       case 'gap':
         return {...reached, status: 'present', vector: given.vector, relay: true};
       case 'absent':
@@ -229,35 +239,39 @@ function permit(replica: Replica, permitted: readonly string[]): Replica {
   return {...replica, peers: new Map(peers)};
 }
 
-/** Clears what has come true: relays that are done, a search that has found everything there is. */
+/** Clears what has come true: relays and promises that are kept, a search that has found everything there is. */
 function settle(replica: Replica): Replica {
   const seeking = replica.seeking && isMissing(replica);
   const settled = mapPeers(replica, peer => {
-    const done = peer.relay && peer.vector !== undefined && coversVector(peer.vector, replica.vector);
-    return done ? {...peer, relay: false} : peer;
+    const relay = peer.relay && !(peer.vector !== undefined && coversVector(peer.vector, replica.vector));
+    const promised = peer.promised && isAhead(replica, peer);
+    return relay === peer.relay && promised === peer.promised ? peer : {...peer, relay, promised};
   });
-  // One puller at a time: asking everybody would bring everything once from each.
-  const ahead = (peer: Peer) => peer.vector !== undefined && !coversVector(replica.vector, peer.vector);
-  // One that cannot be reached is not waited for: somebody else may have it all.
+  // One puller at a time: asking everybody would bring everything once from each. But one that cannot be reached is not
+  // waited for: somebody else may have it all.
   const pulls = [...settled.peers.values()].some(
-    peer => (peer.pull && peer.failures === 0) || (ahead(peer) && peer.inFlight),
+    peer => (peer.pull && peer.failures === 0) || peer.promised || (isAhead(replica, peer) && peer.inFlight),
   );
-  const source = seeking && !pulls && [...settled.peers].find(([, peer]) => peer.failures === 0 && ahead(peer))?.[0];
+  const source =
+    seeking && !pulls && [...settled.peers].find(([, peer]) => peer.failures === 0 && isAhead(replica, peer))?.[0];
   const next = source ? withPeer(settled, source, peer => ({...peer, pull: true})) : settled;
   return {...next, seeking};
 }
 
-/** Whether some region has not been heard, or is known to hold what this replica lacks. */
-function isMissing({peers, vector}: Replica): boolean {
-  return [...peers.values()].some(
-    peer => peer.status === 'unheard' || (peer.vector !== undefined && !coversVector(vector, peer.vector)),
+/** Whether a peer is known to hold what this replica lacks, and gives it. */
+const isAhead = ({vector}: Replica, peer: Peer): boolean =>
+  peer.status !== 'barred' && peer.vector !== undefined && !coversVector(vector, peer.vector);
+
+/** Whether some region has yet to say what it holds, or is known to hold what this replica lacks. */
+const isMissing = (replica: Replica): boolean =>
+  [...replica.peers.values()].some(
+    peer => peer.status === 'unheard' || (peer.status !== 'barred' && !peer.vector) || isAhead(replica, peer),
   );
-}
 
 export const unreached = ({peers}: Replica): readonly string[] =>
   [...peers].filter(([, peer]) => peer.failures > 0 && peer.status !== 'absent').map(([region]) => region);
 
-/** Whether the peer is owed something: an answer, entries, or the news of who cannot be reached. */
+/** Whether a frame is due to the peer: for its answer, its entries, or the news of who cannot be reached. */
 export function isOwed(replica: Replica, region: string): boolean {
   const peer = replica.peers.get(region)!;
   if (peer.status === 'barred') return false;
@@ -280,21 +294,23 @@ function owesEntries(replica: Replica, region: string): boolean {
   return vector === undefined || counterOf(vector, replica.id) < counterOf(replica.vector, replica.id);
 }
 
+/** Nothing is due to anybody, and nothing that was promised is still to come. */
 export const isSettled = (replica: Replica): boolean =>
-  ![...replica.peers.keys()].some(region => isOwed(replica, region));
+  ![...replica.peers].some(([region, peer]) => peer.promised || isOwed(replica, region));
 
-/** Sends to whoever is owed something and may be tried now, and keeps the alarm exactly as long as anything is owed. */
+/** Sends to whoever is owed something and may be tried now, and keeps the alarm exactly as long as anything is to come. */
 function pump(replica: Replica, {nowMs}: Surroundings): Step {
   const effects: Effect[] = [];
   let next = replica;
   let dueMs: number | undefined;
   for (const [region, peer] of replica.peers) {
-    if (!isOwed(replica, region)) continue;
+    const due = isOwed(replica, region);
+    if (!due && !peer.promised) continue;
     let atMs = nowMs + STANDBY_MS;
-    if (!peer.inFlight && peer.retryAtMs <= nowMs) {
+    if (due && !peer.inFlight && peer.retryAtMs <= nowMs) {
       effects.push(sendTo(replica, region, peer));
       next = withPeer(next, region, sent => ({...sent, inFlight: true}));
-    } else if (!peer.inFlight) atMs = Math.max(peer.retryAtMs, nowMs);
+    } else if (due && !peer.inFlight) atMs = Math.max(peer.retryAtMs, nowMs);
     dueMs = Math.min(dueMs ?? atMs, atMs);
   }
   if (dueMs === undefined) {

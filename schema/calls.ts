@@ -121,8 +121,8 @@ export interface EntityCalls {
   replicas(call: Call): Promise<Reply<ReplicaReport>>;
   /** The view as JSON text, or undefined where there is no replica; creates nothing. For the platform. */
   peek(call: Call): Promise<string | undefined>;
-  /** From a peer, to a catalog: whether its region holds a replica of this id. */
-  holds(call: Call, id: string): Promise<boolean>;
+  /** To a catalog: the regions that hold a replica of this id. Of its own region it knows for sure. */
+  holders(call: Call, id: string): Promise<readonly string[]>;
   /** From a peer: what it holds, if anything; creates nothing. */
   vector(call: Call): Promise<string | undefined>;
   /** From a peer. */

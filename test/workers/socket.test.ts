@@ -1,9 +1,9 @@
 // Goal: a socket shows its entity as it changes, takes commands like the REST API does, and outlives its actor.
 // Method: sockets as clients open them, in several regions; actors that are put to sleep under them.
 import {evictDurableObject} from 'cloudflare:test';
-import {env} from 'cloudflare:workers';
 import {afterEach, expect, test} from 'vitest';
 import {MESSAGE_CHARACTERS_MAX, SUBPROTOCOL} from '../../durable-objects/client-sockets.ts';
+import {demandOrigin} from '../../workers/origin.ts';
 import {stubOf} from '../support/objects.ts';
 import {
   type Client,
@@ -284,13 +284,20 @@ test('[WS8] pages of other origins may not connect; the platform’s own, those 
     'https://sangam.test.evil.test',
     'https://xsangam.test',
     'null',
-    '',
+    ',',
   ])
     expectProblem(await from(origin), 'forbidden-origin', origin);
   expect(await from('https://sangam.test')).toMatchObject({status: 101});
-  await opened(client, tea, {headers: {}});
-  const bindings = env as unknown as {ALLOWED_ORIGINS: string};
-  expect(bindings.ALLOWED_ORIGINS).toBe(''); // No origin is listed, and an empty one is none.
+  await opened(client, tea); // No page.
+  const edge = (origin: string) =>
+    ({
+      request: new Request('https://sangam.test/', {headers: {Origin: origin}}),
+      env: {ALLOWED_ORIGINS: ' https://console.test , ,https://other.test'},
+    }) as unknown as Parameters<typeof demandOrigin>[0];
+  for (const origin of ['https://console.test', 'https://other.test', 'https://sangam.test'])
+    expect(() => demandOrigin(edge(origin)), origin).not.toThrow();
+  for (const origin of ['https://console.test.evil.test', 'http://console.test', ',', 'https://'])
+    expect(() => demandOrigin(edge(origin)), origin).toThrow('may not connect');
 });
 
 test('[WS9] of the subprotocols that are offered exactly one is answered, and never the token', async () => {
