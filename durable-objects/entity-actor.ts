@@ -319,9 +319,9 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
      */
     async #joinFor(call: Call, waitMs: number, refusal: Refusal): Promise<void> {
       const joined = this.#join(call);
+      this.ctx.waitUntil(joined.catch(() => undefined)); // At once: it may fail before the catalog has answered.
       const holders = await this.#catalog.holders(call, call.place.region).catch(() => []);
       if (holders.length === 0) return void (await joined); // Says 404, or 503 if it cannot know.
-      this.ctx.waitUntil(joined.catch(() => undefined));
       if (await within(waitMs, joined).catch(() => undefined)) return;
       const code = lackOf(refusal) ? 'rights-exhausted' : refusal.code;
       const why = `not here yet; ${holders.join(', ')} may have it`;

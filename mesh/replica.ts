@@ -24,8 +24,8 @@ export interface Peer {
   readonly relay: boolean;
   /** It is to be asked for everything that this replica lacks. */
   readonly pull: boolean;
-  /** It was asked, and has answered what it has; the frames that bring it are to come. */
-  readonly promised: boolean;
+  /** `asking`: the question is under way. `promised`: it was answered, and the frames are to come. */
+  readonly pulling: 'no' | 'asking' | 'promised';
   /** Unreachable regions that it has been told of. */
   readonly told: readonly string[];
 }
@@ -102,7 +102,7 @@ const STRANGER: Peer = {
   retryAtMs: 0,
   relay: false,
   pull: false,
-  promised: false,
+  pulling: 'no',
   told: [],
 };
 
@@ -152,7 +152,9 @@ function take(replica: Replica, event: ReplicaEvent, {nowMs, random}: Surroundin
     case 'failed':
       return withPeer(replica, event.region, peer => {
         const failures = peer.failures + 1;
-        return {...peer, inFlight: false, failures, retryAtMs: nowMs + random() * backoffMs(failures)};
+        const pull = peer.pull || peer.pulling === 'asking';
+        const retryAtMs = nowMs + random() * backoffMs(failures);
+        return {...peer, inFlight: false, failures, retryAtMs, pull, pulling: 'no'};
       });
     case 'seek':
       return {...mapPeers(replica, peer => (peer.status === 'present' ? {...peer, pull: true} : peer)), seeking: true};
@@ -166,12 +168,12 @@ function take(replica: Replica, event: ReplicaEvent, {nowMs, random}: Surroundin
       return permit(replica, event.permitted);
     case 'alarm': {
       // What was promised has not come: whoever has it is asked, and the one that promised it again.
-      const late = [...replica.peers.values()].some(peer => peer.promised);
+      const late = [...replica.peers.values()].some(peer => peer.pulling === 'promised');
       const asked = mapPeers(replica, peer => ({
         ...peer,
         retryAtMs: Math.min(peer.retryAtMs, nowMs),
         pull: peer.pull || (late && isAhead(replica, peer)),
-        promised: false,
+        pulling: peer.pulling === 'promised' ? 'no' : peer.pulling,
       }));
       return {...asked, armedAtMs: undefined};
     }
@@ -214,17 +216,23 @@ function answer(replica: Replica, region: string, given: Answer, told: readonly 
   // It was reached: if it is lost again, a helper must be told again.
   const forgotten = mapPeers(replica, peer => ({...peer, told: peer.told.filter(other => other !== region)}));
   return withPeer(forgotten, region, peer => {
-    const reached: Peer = {...peer, inFlight: false, failures: 0, retryAtMs: 0, pull: false, promised: false};
+    const reached: Peer = {...peer, inFlight: false, failures: 0, retryAtMs: 0, pulling: 'no'};
     switch (given.type) {
       case 'applied':
-        return {...reached, status: 'present', vector: given.vector, promised: peer.pull || peer.promised, told};
+        return {
+          ...reached,
+          status: 'present',
+          vector: given.vector,
+          pulling: peer.pulling === 'no' ? 'no' : 'promised',
+          told,
+        };
       case 'gap':
         return {...reached, status: 'present', vector: given.vector, relay: true};
       case 'absent':
         // Whatever was there before is gone: a replica that comes to be there later holds nothing of it.
-        return {...reached, status: 'absent', vector: EMPTY_VECTOR, relay: false};
+        return {...reached, status: 'absent', vector: EMPTY_VECTOR, relay: false, pull: false};
       case 'refused':
-        return {...reached, status: 'barred'};
+        return {...reached, status: 'barred', pull: false};
       default:
         return given satisfies never;
     }
@@ -244,13 +252,13 @@ function settle(replica: Replica): Replica {
   const seeking = replica.seeking && isMissing(replica);
   const settled = mapPeers(replica, peer => {
     const relay = peer.relay && !(peer.vector !== undefined && coversVector(peer.vector, replica.vector));
-    const promised = peer.promised && isAhead(replica, peer);
-    return relay === peer.relay && promised === peer.promised ? peer : {...peer, relay, promised};
+    const pulling = peer.pulling === 'promised' && !isAhead(replica, peer) ? 'no' : peer.pulling;
+    return relay === peer.relay && pulling === peer.pulling ? peer : {...peer, relay, pulling};
   });
   // One puller at a time: asking everybody would bring everything once from each. But one that cannot be reached is not
   // waited for: somebody else may have it all.
   const pulls = [...settled.peers.values()].some(
-    peer => (peer.pull && peer.failures === 0) || peer.promised || (isAhead(replica, peer) && peer.inFlight),
+    peer => (peer.pull && peer.failures === 0) || peer.pulling !== 'no' || (isAhead(replica, peer) && peer.inFlight),
   );
   const source =
     seeking && !pulls && [...settled.peers].find(([, peer]) => peer.failures === 0 && isAhead(replica, peer))?.[0];
@@ -294,9 +302,9 @@ function owesEntries(replica: Replica, region: string): boolean {
   return vector === undefined || counterOf(vector, replica.id) < counterOf(replica.vector, replica.id);
 }
 
-/** Nothing is due to anybody, and nothing that was promised is still to come. */
+/** Nothing is due to anybody, and nothing that was asked for is still to come. */
 export const isSettled = (replica: Replica): boolean =>
-  ![...replica.peers].some(([region, peer]) => peer.promised || isOwed(replica, region));
+  ![...replica.peers].some(([region, peer]) => peer.pulling !== 'no' || isOwed(replica, region));
 
 /** Sends to whoever is owed something and may be tried now, and keeps the alarm exactly as long as anything is to come. */
 function pump(replica: Replica, {nowMs}: Surroundings): Step {
@@ -305,11 +313,12 @@ function pump(replica: Replica, {nowMs}: Surroundings): Step {
   let dueMs: number | undefined;
   for (const [region, peer] of replica.peers) {
     const due = isOwed(replica, region);
-    if (!due && !peer.promised) continue;
+    if (!due && peer.pulling === 'no') continue;
     let atMs = nowMs + STANDBY_MS;
     if (due && !peer.inFlight && peer.retryAtMs <= nowMs) {
       effects.push(sendTo(replica, region, peer));
-      next = withPeer(next, region, sent => ({...sent, inFlight: true}));
+      const pulling = peer.pull ? 'asking' : peer.pulling;
+      next = withPeer(next, region, sent => ({...sent, inFlight: true, pull: false, pulling}));
     } else if (due && !peer.inFlight) atMs = Math.max(peer.retryAtMs, nowMs);
     dueMs = Math.min(dueMs ?? atMs, atMs);
   }

@@ -144,11 +144,13 @@ export function unhonourable(policy: Policy, table: RegionTable): string | undef
 function unhonourableZone(name: string, zone: Zone, table: RegionTable): string | undefined {
   const zoneNamed = `zone "${name}"`;
   const unknown = zone.regions.find(region => !table.has(region));
-  if (unknown) return `${zoneNamed} names region ${unknown}; there are ${[...table.keys()].join(', ')}`;
+  if (unknown !== undefined) return `${zoneNamed} names region ${unknown}; there are ${[...table.keys()].join(', ')}`;
   if (zone.grade === 'premises' || zone.grade === 'sealed')
     return `${zoneNamed}: grade ${zone.grade} needs a site of yours, and none is registered`;
   if (zone.grade === 'best-effort')
-    return zone.jurisdiction && `${zoneNamed} names a jurisdiction, so its grade is "enforced", not "best-effort"`;
+    return zone.jurisdiction === undefined
+      ? undefined
+      : `${zoneNamed} names a jurisdiction, so its grade is "enforced", not "best-effort"`;
   if (!zone.jurisdiction) return `${zoneNamed} is to be enforced but names no jurisdiction that would`;
   const lacking = zone.regions.find(region => !table.get(region)!.jurisdictions.includes(zone.jurisdiction!));
   if (!lacking) return undefined;

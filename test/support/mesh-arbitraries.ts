@@ -1,7 +1,8 @@
 // Vectors, dots, entries, frames and whole logs at random, for the tests of mesh/.
 import fc from 'fast-check';
 import {DecodeError} from '../../crdt/bytes.ts';
-import type {EventDelta} from '../../crdt/document.ts';
+import type {Delta} from '../../crdt/crdt-type.ts';
+import type {AnyCrdtType, EventDelta} from '../../crdt/document.ts';
 import type {Dot, ReplicaId} from '../../crdt/dot.ts';
 import * as awSet from '../../crdt/aw-set.ts';
 import * as counters from '../../crdt/pn-counter.ts';
@@ -17,9 +18,9 @@ export const IDS = ['a0a0a0a0a0a0a0a0', 'b1b1b1b1b1b1b1b1', 'c2c2c2c2c2c2c2c2'] 
 ];
 
 export const SHAPE = withMembers(
-  new Map<string, never>([
-    ['count', counters.pnCounter as never],
-    ['tags', awSet.awSet as never],
+  new Map<string, AnyCrdtType>([
+    ['count', counters.pnCounter],
+    ['tags', awSet.awSet],
   ]),
 );
 
@@ -55,11 +56,9 @@ export const entryHead: fc.Arbitrary<EntryHead> = fc
 export function deltaOf(head: EntryHead, tags: readonly string[], by: number): EventDelta {
   const {replica, counter: at} = head;
   const added = [...new Set(tags)].map((tag, index) => [tag, [{replica, counter: at, index}]] as const);
-  const fields = new Map([
-    ['count', counters.increment(counters.pnCounter.empty, replica, by)],
-    ...(added.length > 0 ? [['tags', {state: new Map(added), removed: []}] as const] : []),
-  ] as const);
-  return {head, fields: fields as EventDelta['fields']};
+  const fields = new Map<string, Delta<unknown>>([['count', counters.increment(new Map(), replica, by)]]);
+  if (added.length > 0) fields.set('tags', {state: new Map(added), removed: []});
+  return {head, fields};
 }
 
 export const entry = fc

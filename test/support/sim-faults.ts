@@ -14,6 +14,8 @@ export interface Faults {
   /** Each message takes up to this long, so they overtake each other; above the deadline of a call, answers come too late. */
   readonly delayMsMax: number;
   readonly cuts: readonly Cut[];
+  /** An answer comes back the way its request went, so a cut in its direction does not stop it. */
+  readonly answersPassCuts: boolean;
   /** Of the turns of an object: it dies and nothing of the turn is kept. */
   readonly diesBeforePercent: number;
   /** It dies with everything kept and nothing said. */
@@ -32,6 +34,7 @@ export const NO_FAULTS: Faults = {
   duplicatePercent: 0,
   delayMsMax: 50,
   cuts: [],
+  answersPassCuts: false,
   diesBeforePercent: 0,
   diesAfterPercent: 0,
   evictionsPerMinute: 0,
@@ -49,10 +52,11 @@ export function drawFaults(dice: Dice, regions: readonly string[], forMs: number
     duplicatePercent: upTo(40),
     delayMsMax: dice.pick([5, 100, 1_000, 8_000]),
     cuts: dice.percent(60) ? Array.from({length: dice.between(1, 4)}, () => drawCut(dice, regions, forMs)).flat() : [],
+    answersPassCuts: dice.percent(50),
     diesBeforePercent: upTo(8),
     diesAfterPercent: upTo(8),
     evictionsPerMinute: upTo(30),
-    wipes: dice.percent(10) ? 1 : 0,
+    wipes: 0, // Asked for by name: what only that storage held is lost with it.
     alarmLateMsMax: Math.floor(upTo(20_000)),
     alarmTwicePercent: upTo(40),
     skewMsMax: Math.floor(upTo(900_000)),

@@ -4,23 +4,38 @@ import {type Exact, minus} from '../../crdt/exact.ts';
 import type {EventHead} from '../../crdt/codec.ts';
 import {type Document, EMPTY_DOCUMENT} from '../../crdt/document.ts';
 import type {ReplicaId} from '../../crdt/dot.ts';
+import {EPOCH} from '../../crdt/hybrid-clock.ts';
 import {Refusal} from '../../crdt/refusal.ts';
 import {counterOf, EMPTY_VECTOR, type VersionVector} from '../../crdt/version-vector.ts';
 import {decodeEntryHead} from '../../mesh/entry.ts';
 import {decodeFrame, encodeFrame, type Frame} from '../../mesh/frame.ts';
 import type {Answer, Effect, Surroundings} from '../../mesh/replica.ts';
-import {type Admitted, admitFrame, canBeFirst, Entity, markFor} from '../../durable-objects/entity.ts';
+import {type Admitted, admitFrame, Entity, markFor} from '../../durable-objects/entity.ts';
 import {EntityStore} from '../../durable-objects/entity-store.ts';
 import {PEER_CALL_MS_MAX} from '../../durable-objects/links.ts';
 import type {RightsRequest} from '../../schema/calls.ts';
 import {type EntityType, runCommand, runPatch} from '../../schema/entity-type.ts';
 import type {Bug} from './sim-bugs.ts';
-import {newWitness, type Operation, type Oracle, promise, type Witness} from './sim-oracle.ts';
+import {demand, newWitness, type Operation, type Oracle, promise, type Witness} from './sim-oracle.ts';
 import {Disk} from './sim-sql.ts';
 import type {World} from './sim-world.ts';
 
 const RETRY_ALARM_MS = 2_000;
 const POLICY_READ_MS_MAX = 5;
+/** Clients here write a few times in a second at most, and each frame carries all that is due. */
+const FRAMES_PER_SECOND_MAX = 20;
+
+const NOBODY = {replica: '0'.repeat(16) as ReplicaId};
+
+function isRefused(run: () => unknown): boolean {
+  try {
+    run();
+    return false;
+  } catch (error) {
+    if (error instanceof Refusal) return true;
+    throw error;
+  }
+}
 
 /** What one object asks of another. */
 export type Request =
@@ -74,6 +89,7 @@ export class Host {
   #outbox: Outgoing[] = [];
   #scheduled: {readonly atMs: number; readonly cancel: () => void} | undefined;
   #keptId: ReplicaId | undefined;
+  readonly #sentAtMs = new Map<string, readonly number[]>();
 
   constructor(region: string, permitted: readonly string[], skewMs: number, stage: Stage) {
     this.region = region;
@@ -238,8 +254,8 @@ export class Host {
     const mark = markFor(key, command, input);
     const attempt = (base: Document, head: EventHead) =>
       command === 'patch' ? runPatch(type, base, head, input) : runCommand(type, base, head, command, input);
-    if (!this.#instance!.entity && !canBeFirst(type, command, mark, attempt)) {
-      // What nothing cannot answer is for those who may hold something. The actor waits for them, this client comes again.
+    if (!this.#instance!.entity && isRefused(() => attempt(EMPTY_DOCUMENT, {...NOBODY, counter: 1, time: EPOCH}))) {
+      // What nothing cannot answer is for those who may hold something. The actor may wait for them, this client comes again.
       this.join();
       return void this.#outbox.push({kind: 'reply', send: () => reply({type: 'refused', code: 'not-found'})});
     }
@@ -458,7 +474,7 @@ export class Host {
     const {world, hosts} = this.#stage;
     this.#outbox.push({
       kind: 'grant',
-      send: () => world.carry(this.region, effect.to, () => hosts.get(effect.to)!.answer(request, () => {})),
+      send: () => world.carry('request', this.region, effect.to, () => hosts.get(effect.to)!.answer(request, () => {})),
     });
   }
 
@@ -496,10 +512,19 @@ export class Host {
     if (told.length > 0) world.count('told of an unreachable region');
     if (counterOf(cover, entity.identity.replica) === 0 && !relay) world.count('sent from the first event on');
     world.count('frame');
+    this.#demandCalm(region);
     this.#call(region, {type: 'frame', bytes: encodeFrame(frame)}, response => {
       if (response) world.count('answer');
       settle(response as Answer | undefined);
     });
+  }
+
+  /** Two replicas that have nothing new to say to each other must not talk all the time: every call is paid for. */
+  #demandCalm(region: string): void {
+    const {nowMs} = this.#stage.world;
+    const recent = (this.#sentAtMs.get(region) ?? []).filter(atMs => atMs > nowMs - 1_000);
+    this.#sentAtMs.set(region, [...recent, nowMs]);
+    demand(recent.length < FRAMES_PER_SECOND_MAX, `${this.region} sends ${region} one frame after another`);
   }
 
   /** Calls another region, with a deadline. `settle` runs in a turn of its own, unless this object has died by then. */
@@ -521,8 +546,8 @@ export class Host {
       // Some failures are noticed at once, others only by the deadline.
       const ms = world.isCut(this.region, to) && world.dice.percent(50) ? 1 : PEER_CALL_MS_MAX;
       const cancel = world.in(ms, () => finish(undefined));
-      world.carry(this.region, to, () =>
-        hosts.get(to)!.answer(request, response => world.carry(to, this.region, () => finish(response))),
+      world.carry('request', this.region, to, () =>
+        hosts.get(to)!.answer(request, response => world.carry('answer', to, this.region, () => finish(response))),
       );
     };
     this.#outbox.push({kind: 'task', send});

@@ -81,8 +81,8 @@ export class World {
   }
 
   /** Delivers a message once, more than once, or never. */
-  carry(from: string, to: string, deliver: () => void): void {
-    const {lossPercent, duplicatePercent, delayMsMax} = this.faults;
+  carry(kind: 'request' | 'answer', from: string, to: string, deliver: () => void): void {
+    const {lossPercent, duplicatePercent, delayMsMax, answersPassCuts} = this.faults;
     const copies = this.dice.percent(duplicatePercent) ? 2 : 1;
     if (copies > 1) this.count('duplicated');
     for (let copy = 0; copy < copies; copy++) {
@@ -90,7 +90,7 @@ export class World {
       if (this.dice.percent(lossPercent)) this.count('lost');
       else
         this.in(delayMs, () => {
-          if (this.isCut(from, to)) this.count('cut');
+          if (this.isCut(from, to) && !(kind === 'answer' && answersPassCuts)) this.count('cut');
           else deliver();
         });
     }

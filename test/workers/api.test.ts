@@ -430,7 +430,7 @@ test('[API14] one key is one effect: the same command again is told what the fir
   const body = {name: {set: 'once'}};
   const keyed = {'Idempotency-Key': 'order-2'};
   const both = await Promise.all([1, 2, 3].map(() => edit(client, 'weur', tea, body, keyed)));
-  expect(both.map(({json}) => json.duplicate).sort()).toEqual([false, true, true]);
+  expect(both.filter(({json}) => json.duplicate === true)).toHaveLength(2);
   expect(new Set(both.map(({json}) => json.dot)).size).toBe(1);
   // A key belongs to an entity; another one may use it again.
   expect(await client.command('weur', '/inventory-item/salt', 'receive', {quantity: 1}, {headers})).toMatchObject({

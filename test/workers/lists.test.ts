@@ -23,7 +23,11 @@ async function walk(client: Client, region: string, query: Readonly<Record<strin
   const ids: string[] = [];
   let cursor: string | undefined;
   do {
-    const {entities, next} = await page(client, region, `?${new URLSearchParams({...query, ...(cursor && {cursor})})}`);
+    const {entities, next} = await page(
+      client,
+      region,
+      `?${new URLSearchParams({...query, ...(cursor && {cursor})}).toString()}`,
+    );
     ids.push(...entities.map(({id}) => id));
     cursor = next;
   } while (cursor !== undefined);
@@ -170,6 +174,22 @@ test('[LST6] ids of a zone that the client may not look into are not shown; that
     // No rule puts a device there, so nothing of it is missing.
     expect(await page(client, region, '', 'device-controller')).toEqual({type: 'device-controller', entities: []});
   }
+});
+
+test('[LST6] of a zone that the client may look into in part, that part is shown, and that there is more is said', async () => {
+  const client = await createTenant({
+    zones: TWO_ZONES.zones,
+    rules: [
+      {name: 'closed', type: '*', prefix: '', zone: 'open', access: 'nobody'},
+      {name: 'open', type: 'inventory-item', prefix: 'open-', zone: 'open', access: 'everything'},
+    ],
+  });
+  await make(client, 'weur', ['open-1', 'secret']);
+  await listed(client, 'weur', 2);
+  expect((await page(client, 'weur')).withheld).toBeUndefined();
+  await until(async () => (await client.read('apac-ne', '/inventory-item')).status === 200);
+  const outside = {type: 'inventory-item', entities: [{id: 'open-1', zone: 'open'}], withheld: ['open']};
+  expect(await page(client, 'apac-ne')).toEqual(outside);
 });
 
 test('[LST7] a list that would not be whole is 503, not short', async () => {

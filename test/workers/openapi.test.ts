@@ -37,7 +37,7 @@ const resolved = (ref: string): Json =>
 
 /** Method and path of each operation. */
 const operations = (): (readonly [method: string, path: string, operation: Json])[] =>
-  Object.entries(document.paths as Json).flatMap(([path, item]) =>
+  Object.entries(document.paths).flatMap(([path, item]) =>
     Object.entries(item as Json).map(([method, operation]) => [method.toUpperCase(), path, operation] as const),
   );
 
@@ -56,7 +56,7 @@ test('[OAS1] it has the shape of OpenAPI 3.1, and every reference leads somewher
     expect($ref, at).toMatch(/^#\//);
     expect(resolved($ref as string), `${at}: ${$ref}`).toBeDefined();
   }
-  const schemes = Object.keys(document.components.securitySchemes as Json);
+  const schemes = Object.keys(document.components.securitySchemes);
   const ids: string[] = [];
   for (const [method, path, operation] of operations()) {
     const at = `${method} ${path}`;
@@ -65,7 +65,7 @@ test('[OAS1] it has the shape of OpenAPI 3.1, and every reference leads somewher
     expect(operation.summary, at).toMatch(/./);
     if (operation.operationId !== undefined) ids.push(operation.operationId as string);
     for (const requirement of operation.security ?? document.security)
-      expect(schemes, at).toEqual(expect.arrayContaining(Object.keys(requirement as Json)));
+      expect(schemes, at).toEqual(expect.arrayContaining(Object.keys(requirement)));
     const parameters = (operation.parameters ?? []) as Json[];
     const names = parameters.map(({name, in: where}) => `${where} ${name}`);
     expect(new Set(names).size, at).toBe(names.length);
@@ -76,13 +76,12 @@ test('[OAS1] it has the shape of OpenAPI 3.1, and every reference leads somewher
     }
     const inPath = [...path.matchAll(/{(\w+)}/g)].map(match => `path ${match[1]}`);
     expect(names.filter(name => name.startsWith('path ')).sort(), at).toEqual(inPath.sort());
-    const codes = Object.keys(operation.responses as Json);
+    const codes = Object.keys(operation.responses);
     expect(codes.length, at).toBeGreaterThan(0);
     for (const code of codes) expect(code, at).toMatch(/^([1-5]\d\d|default)$/);
-    for (const response of Object.values(operation.responses as Json) as Json[])
+    for (const response of Object.values(operation.responses) as Json[])
       expect((response.$ref ? resolved(response.$ref as string) : response).description, at).toBeTypeOf('string');
-    if (operation.requestBody)
-      expect(Object.keys(operation.requestBody.content as Json), at).toEqual(['application/json']);
+    if (operation.requestBody) expect(Object.keys(operation.requestBody.content), at).toEqual(['application/json']);
     if (operation.requestBody) expect(['PUT', 'POST', 'PATCH'], at).toContain(method);
   }
   expect(new Set(ids).size).toBe(ids.length);
@@ -93,7 +92,7 @@ test('[OAS1] its schemas are JSON Schema that a validator takes', () => {
   for (const [at, {schema}] of walk(document)) {
     if (schema === undefined) continue;
     schemas++;
-    if (!schema.$ref) expect(() => z.fromJSONSchema(schema as Json), at).not.toThrow();
+    if (!schema.$ref) expect(() => z.fromJSONSchema(schema), at).not.toThrow();
   }
   expect(schemas).toBeGreaterThan(50);
 });
@@ -126,7 +125,7 @@ test('[OAS2] every route that is served is described, and every one that is desc
       .sort(),
   ).toEqual(served.sort());
   // And the platform itself agrees: the path takes the method, or asks who is there; and what it takes besides, it says.
-  for (const [path, item] of Object.entries(document.paths as Json)) {
+  for (const [path, item] of Object.entries(document.paths)) {
     const url = path.replace('{tenant}', 'nobody').replace('{id}', 'x');
     for (const method of Object.keys(item as Json)) {
       const {status} = await send(url, {method: method.toUpperCase(), ...(method === 'get' ? {} : {body: {}})});
@@ -142,7 +141,7 @@ test('[OAS2] every route that is served is described, and every one that is desc
 
 const schemaOf = (container: Json): z.ZodType => {
   const {schema} = container.content['application/json'];
-  return z.fromJSONSchema(schema as Json);
+  return z.fromJSONSchema(schema);
 };
 
 const AMOUNTS = [0, 1, -1, 1.5, '1', null, 2 ** 53 - 1, 2 ** 53, true, [], {}];
@@ -255,8 +254,8 @@ function fitsItsResponse(operation: Json, {status, json, text}: {status: number;
   const found = operation.responses[status] ?? operation.responses.default;
   expect(found, `${status}`).toBeDefined();
   const {content} = found.$ref ? resolved(found.$ref as string) : found;
-  const [{schema}] = Object.values(content as Json) as [Json];
-  const {error} = z.fromJSONSchema((schema.$ref ? resolved(schema.$ref as string) : schema) as Json).safeParse(json);
+  const [{schema}] = Object.values(content) as [Json];
+  const {error} = z.fromJSONSchema(schema.$ref ? resolved(schema.$ref as string) : schema).safeParse(json);
   expect(error?.issues, text).toBeUndefined();
 }
 
@@ -295,8 +294,8 @@ test('[OAS4] answers fit the responses that are described for them', async () =>
   fitsItsResponse(path('/inventory-item/{id}').patch, edited);
   fitsItsResponse(document.paths['/healthz'].get, await send('/healthz'));
   const command = path('/inventory-item/{id}/commands/receive').post.responses['200'];
-  expect(Object.keys(command.content['application/json'].schema.properties as Json)).toEqual(
-    expect.arrayContaining(Object.keys(wrote.json as Json)),
+  expect(Object.keys(command.content['application/json'].schema.properties)).toEqual(
+    expect.arrayContaining(Object.keys(wrote.json)),
   );
 });
 

@@ -32,21 +32,21 @@ interface Listed {
 /** The ids that the client may see, in order, and the zones that it may not look into. */
 async function listed(edge: Edge, tenant: Tenant, type: string): Promise<{entities: Listed[]; withheld: string[]}> {
   const entities = new Map<string, Listed>();
-  const withheld: string[] = [];
+  const withheld = new Set<string>();
   for (const policy of tenant.policies)
     for (const [zone, {regions, jurisdiction}] of Object.entries(policy.zones)) {
       const rules = policy.rules.filter(rule => rule.zone === zone && (rule.type === '*' || rule.type === type));
       if (rules.length === 0) continue;
-      if (!regions.includes(edge.region) && rules.every(rule => rule.access === 'nobody')) {
-        withheld.push(zone);
-        continue;
+      if (!regions.includes(edge.region)) {
+        if (rules.some(rule => rule.access === 'nobody')) withheld.add(zone); // Of some zones only a part.
+        if (rules.every(rule => rule.access === 'nobody')) continue;
       }
       for (const id of await catalogIds(edge, tenant, catalogId(zone, type), regions, jurisdiction)) {
         const inZone = ruleFor(policy, {type, id})?.rule.zone === zone;
         if (inZone && decide(tenant.policies, {type, id}, edge.region, 'use').allow) entities.set(id, {id, zone});
       }
     }
-  return {entities: [...entities.values()].sort((a, b) => (a.id < b.id ? -1 : 1)), withheld};
+  return {entities: [...entities.values()].sort((a, b) => (a.id < b.id ? -1 : 1)), withheld: [...withheld]};
 }
 
 export function addListRoutes(routes: Routes): void {

@@ -1,0 +1,46 @@
+// Everything around the replay that a test wants too: the orders, a platform with an empty storage, and the tidying up.
+import {mkdirSync, mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {openingOf, salesOf} from './commands.ts';
+import {type FsyncTimes, measureFsync} from './disk.ts';
+import type {Options} from './options.ts';
+import {type OrderLine, readOrders} from './orders.ts';
+import {PlatformProcess} from './platform-process.ts';
+import {type Progress, replay, type Replayed} from './replay.ts';
+import {routerFor} from './routing.ts';
+
+export interface Run {
+  readonly options: Options;
+  readonly orders: readonly OrderLine[];
+  readonly notGoods: readonly OrderLine[];
+  readonly items: number;
+  readonly opening: number;
+  readonly fsync: FsyncTimes;
+  readonly folder: string;
+  readonly replayed: Replayed;
+}
+
+export async function run(options: Options, progress: Progress, stopping: AbortSignal): Promise<Run> {
+  const {file, lines, route, folder: parent = tmpdir(), keep} = options;
+  const {goods, notGoods} = readOrders(file);
+  const orders = goods.slice(0, lines);
+  const sales = salesOf(orders, routerFor(route));
+  const opening = openingOf(sales);
+  mkdirSync(parent, {recursive: true});
+  const folder = mkdtempSync(join(parent, 'sangam-retail-'));
+  let platform: PlatformProcess | undefined;
+  const stop = () => void platform?.stop();
+  try {
+    const fsync = measureFsync(folder);
+    platform = await PlatformProcess.start(folder);
+    stopping.addEventListener('abort', stop);
+    const replayed = await replay(platform, {...options, opening, sales}, progress);
+    const items = new Set(orders.map(({item}) => item)).size;
+    return {options, orders, notGoods, items, opening: opening.length, fsync, folder, replayed};
+  } finally {
+    stopping.removeEventListener('abort', stop);
+    await platform?.stop();
+    if (!keep) rmSync(folder, {recursive: true, force: true});
+  }
+}

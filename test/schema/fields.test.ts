@@ -1,0 +1,141 @@
+import {expect, test} from 'vitest';
+import * as z from 'zod';
+import {documentOf, join} from '../../crdt/document.ts';
+import {Draft} from '../../crdt/draft.ts';
+import * as counters from '../../crdt/pn-counter.ts';
+import {type EditorsOf, entityType, type Fields} from '../../schema/entity-type.ts';
+import {awSet, boundedCounter, gCounter, lwwRegister, mvRegister, orMap, pnCounter} from '../../schema/fields.ts';
+import {IDS} from '../support/mesh-arbitraries.ts';
+import {codeOf, refusalOf, Subject} from '../support/schema-arbitraries.ts';
+
+/** A type with one command, `do`, which runs what the test says. */
+function subjectOf<F extends Fields>(fields: F) {
+  const type = entityType('thing', {
+    fields,
+    commands: command => ({do: command(z.custom<(entity: EditorsOf<F>) => void>(), (entity, run) => run(entity))}),
+  });
+  const subject = new Subject(type);
+  const run = (what: (entity: EditorsOf<F>) => void) => subject.command('do', what);
+  return {subject, run};
+}
+
+test('[SCH30] counters read their own writes and take no fraction, and a grow-only one does not fall', () => {
+  const {subject, run} = subjectOf({up: gCounter(), both: pnCounter()});
+  run(({up, both}) => {
+    up.increment(2);
+    up.increment(3);
+    both.decrement(4);
+    expect([up.value, both.value]).toEqual([5, -4]);
+  });
+  expect(subject.view).toEqual({up: 5, both: -4});
+  expect(codeOf(() => run(({up}) => up.increment(-1)))).toBe('out-of-range');
+  expect(codeOf(() => subject.patch({up: {decrement: 1}}))).toBe('invalid');
+  expect(subject.view.up).toBe(5);
+});
+
+test('[SCH31] a bounded counter starts at its minimum, shows it, and never falls below it', () => {
+  const {subject, run} = subjectOf({seats: boundedCounter({min: 10})});
+  expect(subject.view.seats).toBe(10);
+  subject.patch({seats: {increment: 2}});
+  expect(subject.view.seats).toBe(12);
+  const refusal = refusalOf(() => run(({seats}) => seats.decrement(3)));
+  expect(refusal).toMatchObject({code: 'insufficient-stock', facts: {field: 'seats', asked: 3, here: 2}});
+  run(({seats}) => seats.decrement(2));
+  expect(subject.view.seats).toBe(10);
+  expect(codeOf(() => run(({seats}) => seats.decrement(1)))).toBe('insufficient-stock');
+});
+
+test('[SCH32] counts beyond 2^53 are exact in views', () => {
+  const {subject, run} = subjectOf({both: pnCounter()});
+  run(({both}) => both.increment(2n ** 64n));
+  run(({both}) => both.increment(1));
+  expect(subject.view.both).toBe(2n ** 64n + 1n);
+});
+
+test('[SCH33] registers keep what fits their schema: the latest, or every value that nobody has replaced', () => {
+  const {subject, run} = subjectOf({one: lwwRegister(z.string().max(3)), all: mvRegister(z.int())});
+  run(({one, all}) => {
+    expect([one.values, all.values]).toEqual([[], []]);
+    one.set('abc');
+    all.set(1);
+    expect([one.values, all.values]).toEqual([['abc'], [1]]);
+  });
+  expect(codeOf(() => run(({one}) => one.set('abcd')))).toBe('invalid');
+  expect(codeOf(() => run(({all}) => all.set(0.5)))).toBe('invalid');
+  expect(subject.view).toEqual({one: 'abc', all: [1]});
+});
+
+test('[SCH34] what a schema makes of a value is what is kept', () => {
+  const {subject} = subjectOf({name: lwwRegister(z.string().trim())});
+  subject.patch({name: {set: '  tea '}});
+  expect(subject.view.name).toBe('tea');
+});
+
+test('[SCH35] a set takes what fits, and lets go of anything', () => {
+  const {subject, run} = subjectOf({tags: awSet(z.string().max(3))});
+  run(({tags}) => {
+    tags.add('a');
+    tags.add('b');
+    tags.remove('a');
+    expect([tags.has('a'), tags.has('b')]).toEqual([false, true]);
+  });
+  expect(codeOf(() => run(({tags}) => tags.add('long')))).toBe('invalid');
+  expect(run(({tags}) => tags.remove('much too long'))).toBe(undefined);
+  expect(subject.view.tags).toEqual(['b']);
+});
+
+test('[SCH36] in one patch of a set, what is added stays although the patch removes it too', () => {
+  const {subject} = subjectOf({tags: awSet(z.string())});
+  subject.patch({tags: {add: ['a', 'b']}});
+  subject.patch({tags: {remove: ['a', 'b'], add: ['a']}});
+  expect(subject.view.tags).toEqual(['a']);
+});
+
+test('[SCH37] maps nest, read their own writes, and forget a key with all that was in it', () => {
+  const {subject, run} = subjectOf({shelves: orMap(z.string().max(8), orMap(z.string(), pnCounter()))});
+  run(({shelves}) => {
+    shelves.at('left').at('top').increment(2);
+    expect(shelves.at('left').at('top').value).toBe(2);
+    expect([shelves.has('left'), shelves.has('right')]).toEqual([true, false]);
+  });
+  subject.patch({shelves: {left: {top: {increment: 1}, bottom: {increment: 5}}, right: {top: {increment: 1}}}});
+  expect(subject.view.shelves).toEqual({left: {top: 3, bottom: 5}, right: {top: 1}});
+  subject.patch({shelves: {left: null, right: {top: null}}});
+  expect(subject.view.shelves).toEqual({right: {}});
+  subject.patch({shelves: {left: {top: {increment: 1}}}});
+  expect(subject.view.shelves.left).toEqual({top: 1});
+  expect(codeOf(() => run(({shelves}) => shelves.at('far too long')))).toBe('invalid');
+});
+
+test('[SCH38] a map holds keys like constructor as keys, and none that no body can name', () => {
+  const {subject, run} = subjectOf({counts: orMap(z.string(), pnCounter())});
+  subject.patch({counts: {constructor: {increment: 1}, toString: {increment: 2}}});
+  expect({...subject.view.counts}).toEqual({constructor: 1, toString: 2});
+  expect(Object.getPrototypeOf(subject.view.counts)).toBe(null);
+  expect(codeOf(() => run(({counts}) => counts.at('__proto__')))).toBe('invalid');
+  subject.patch({counts: JSON.parse('{"__proto__": {"increment": 1}}') as unknown});
+  expect(Object.keys(subject.view.counts)).toEqual(['constructor', 'toString']);
+});
+
+test('[SCH39] two regions that wrote at once: a register of many shows both values, counters the sum', () => {
+  const type = entityType('thing', {fields: {all: mvRegister(z.int()), both: pnCounter()}});
+  const {document} = [1, 2].reduce((subject, value) => {
+    const head = {replica: IDS[value]!, counter: 1, time: {ms: value, logical: 0}};
+    const draft = new Draft(type.shape, new Subject(type).document, head);
+    draft.write('both', counters.increment(counters.pnCounter.empty, head.replica, value));
+    const cell = {
+      path: 'all',
+      author: draft,
+      state: () => draft.state('all'),
+      write: (delta: never) => draft.write('all', delta),
+    };
+    type.fields.all.editor(cell as never).set(value);
+    subject.document = join(type.shape, subject.document, documentOf(draft.finish()!));
+    return subject;
+  }, new Subject(type));
+  const subject = new Subject(type);
+  subject.document = document;
+  expect(subject.view).toEqual({all: [1, 2], both: 3});
+  subject.patch({all: {set: 3}});
+  expect(subject.view.all).toEqual([3]);
+});
