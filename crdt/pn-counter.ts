@@ -35,8 +35,9 @@ const cellValue = ({up, down, upBase, downBase}: Cell): Exact => minus(minus(up,
 
 export const value = (state: PNCounter): Exact => sum([...state.values()].map(cellValue));
 
-/** `amount` may be negative. A delta is one cell. */
+/** `amount` may be negative; 0 changes nothing. A delta is one cell. */
 export function increment(state: PNCounter, replica: ReplicaId, amount: Exact): Delta<PNCounter> {
+  if (amount == 0) return {state: EMPTY, removed: []}; // 0 or 0n.
   const cell = state.get(replica) ?? NO_CELL;
   const grown =
     amount >= 0 ? {...cell, up: plus(cell.up, amount)} : {...cell, down: plus(cell.down, minus(ZERO, amount))};

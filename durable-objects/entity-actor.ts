@@ -70,6 +70,7 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       background: work => this.ctx.waitUntil(work),
       seek: () => this.#perform(this.#entity!.advance({type: 'seek'}, this.#now())),
       until: (check, ms) => this.#until(check, ms),
+      wake: () => this.#wake(),
     });
     readonly #waiting = new Set<() => void>();
     #entity: Entity | undefined;
@@ -323,7 +324,11 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       const holders = await this.#catalog.holders(call, call.place.region).catch(() => []);
       if (holders.length === 0) return void (await joined); // Says 404, or 503 if it cannot know.
       if (await within(waitMs, joined).catch(() => undefined)) return;
-      const code = lackOf(refusal) ? 'rights-exhausted' : refusal.code;
+      const code = lackOf(refusal)
+        ? 'rights-exhausted'
+        : refusal.code === 'not-found'
+          ? 'version-not-reached'
+          : refusal.code;
       const why = `not here yet; ${holders.join(', ')} may have it`;
       throw new Refusal(code, why, {...refusal.facts, elsewhere: {}, unheard: holders, retryAfter: 1});
     }
@@ -440,7 +445,7 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
         const {policies} = viewOf(tenantConfiguration, entity.document);
         this.#perform(entity.permit(this.#peerRegions(entity.identity, policies), this.#now()));
       }
-      for (const check of this.#waiting) check();
+      this.#wake();
       if (this.#sockets.count > 0) this.#sockets.publish(replyOf(entity));
       if (!entity.isCheckpointDue() || this.#checkpointing) return;
       this.#checkpointing = true;
@@ -455,6 +460,10 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       } finally {
         this.#checkpointing = false;
       }
+    }
+
+    #wake(): void {
+      for (const check of this.#waiting) check();
     }
 
     /** Resolves to whether `check` came true in time; it is looked at whenever something changed here. */
@@ -526,7 +535,7 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
         if (error instanceof ReplicaDamaged) console.error('gossip:', error.message);
         this.#perform(entity.advance({type: 'failed', region}, this.#now()));
       }
-      for (const check of this.#waiting) check(); // A search may be over without anything having changed.
+      this.#wake(); // A search may be over without anything having changed.
     }
 
     // The catalog.

@@ -361,7 +361,8 @@ export class Entity {
 
 /**
  * Tries a command as the first thing that happens to an entity. Throws what it is refused with whatever the state; returns
- * the refusal where it conflicts with there being none yet, so that it depends on what other regions hold.
+ * the refusal where it conflicts with there being none yet, so that it depends on what other regions hold; a command that
+ * would change nothing depends on that as well.
  */
 export function tryFirst(
   type: EntityType,
@@ -372,7 +373,8 @@ export function tryFirst(
   const head = {replica: '0'.repeat(2 * REPLICA_ID_BYTES) as ReplicaId, counter: 1, time: EPOCH};
   try {
     const delta = run(EMPTY_DOCUMENT, head);
-    if (delta) encodeEntry(type.shape, {...head, command, ...(mark && {mark})}, delta);
+    if (!delta) return new Refusal('not-found', 'it would change nothing, and there is nothing here yet');
+    encodeEntry(type.shape, {...head, command, ...(mark && {mark})}, delta);
     return undefined;
   } catch (error) {
     if (error instanceof Refusal && isProblemCode(error.code) && PROBLEMS[error.code].status === 409) return error;

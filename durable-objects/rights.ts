@@ -1,6 +1,6 @@
 // Commands that may lack rights. Other regions are asked for some in the background whatever happens; the command waits
 // for them only when its caller said for how long.
-import {type Exact, minus} from '../crdt/exact.ts';
+import {type Exact, minus, sum} from '../crdt/exact.ts';
 import {Refusal} from '../crdt/refusal.ts';
 import type {RightsRequest} from '../schema/calls.ts';
 import type {Entity} from './entity.ts';
@@ -22,6 +22,13 @@ export function lackOf(error: unknown): Lack | undefined {
 
 const held = (entity: Entity, field: string): Exact => entity.rights(field).get(entity.identity.replica) ?? 0;
 
+/** What all replicas hold together, as far as is known here. */
+const known = (entity: Entity, field: string): Exact => sum(entity.rights(field).values());
+
+/** Whether nobody could know more: every other region has answered, and is not ahead. */
+const isUpToDate = ({mesh}: Entity): boolean =>
+  !mesh.seeking && [...mesh.peers.values()].every(peer => peer.failures === 0 && peer.status !== 'unheard');
+
 /** What the rights need of the actor around them. */
 export interface RightsHost {
   /** Asks a region for rights; resolves to how many were granted, rejects when it cannot be reached. */
@@ -32,7 +39,14 @@ export interface RightsHost {
   seek(): void;
   /** Resolves when `check` holds, or the time is over; to whether it holds. */
   until(check: () => boolean, ms: number): Promise<boolean>;
+  /** Has waiting checks looked at. */
+  wake(): void;
 }
+
+/** How often one command asks, with what it has learned since: a donor may have passed its rights on meanwhile. */
+export const ASKS_MAX = 4;
+/** Between two of these. */
+export const ASK_AGAIN_MS = 250;
 
 export class Rights {
   readonly #host: RightsHost;
@@ -54,32 +68,46 @@ export class Rights {
   /** Runs a command, `waitMs` long if rights are what it lacks. Throws its refusal, with who holds how many. */
   async runWithin<T>(entity: Entity, waitMs: number, command: () => T): Promise<T> {
     const untilMs = Date.now() + waitMs;
-    let sought = false;
-    for (;;) {
+    for (let asks = 1; ; asks++) {
       try {
         return this.run(entity, command);
       } catch (error) {
         const lack = lackOf(error);
         if (!lack) throw error;
         this.#ask(entity, lack.field, lack.needed);
-        const refusal = withHolders(entity, error as Refusal, lack.field);
         const leftMs = untilMs - Date.now();
-        if (leftMs <= 0 || (sought && refusal.code === 'insufficient-stock')) throw refusal;
-        const enough = () => held(entity, lack.field) >= lack.asked;
-        if (refusal.code === 'insufficient-stock') {
-          sought = true; // What is known here may be old.
-          this.#host.seek();
-          await this.#host.until(() => !entity.mesh.seeking || enough(), leftMs);
-        } else if (!(await this.#host.until(enough, leftMs))) throw refusal;
+        const refusal = withHolders(entity, error as Refusal, lack.field);
+        if (leftMs <= 0 || !(await this.#fetch(entity, lack, leftMs, asks))) throw refusal;
       }
     }
+  }
+
+  /** Waits for what was asked for, and for news of who has some; false when there is nothing left to wait for. */
+  async #fetch(entity: Entity, {field, asked}: Lack, leftMs: number, asks: number): Promise<boolean> {
+    const untilMs = Date.now() + leftMs;
+    const enough = () => held(entity, field) >= asked;
+    if (asks > ASKS_MAX) return this.#host.until(enough, leftMs); // What was granted may still be under way.
+    await this.#host.until(() => enough() || this.#asking.size === 0, leftMs);
+    if (enough()) return true;
+    this.#host.seek();
+    await this.#host.until(() => enough() || !entity.mesh.seeking, untilMs - Date.now());
+    if (!enough() && known(entity, field) < asked && isUpToDate(entity)) return false;
+    const {document} = entity;
+    await this.#host.until(
+      () => enough() || entity.document !== document,
+      Math.min(ASK_AGAIN_MS, untilMs - Date.now()),
+    );
+    return true;
   }
 
   #ask(entity: Entity, field: string, needed: Exact): void {
     for (const {region, donor, needed: part, wanted} of entity.requestsFor(field, needed)) {
       if (this.#asking.has(region)) continue;
       this.#asking.add(region);
-      const done = () => this.#asking.delete(region);
+      const done = () => {
+        this.#asking.delete(region);
+        this.#host.wake();
+      };
       const request = {field, donor, receiver: entity.identity.replica, needed: part, wanted};
       // A donor that cannot be reached grants nothing: the next command asks again.
       this.#host.background(this.#host.request(region, request).then(done, done));

@@ -249,12 +249,12 @@ function permit(replica: Replica, permitted: readonly string[]): Replica {
 
 /** Clears what has come true: relays and promises that are kept, a search that has found everything there is. */
 function settle(replica: Replica): Replica {
-  const seeking = replica.seeking && isMissing(replica);
   const settled = mapPeers(replica, peer => {
     const relay = peer.relay && !(peer.vector !== undefined && coversVector(peer.vector, replica.vector));
     const pulling = peer.pulling === 'promised' && !isAhead(replica, peer) ? 'no' : peer.pulling;
     return relay === peer.relay && pulling === peer.pulling ? peer : {...peer, relay, pulling};
   });
+  const seeking = settled.seeking && isMissing(settled);
   // One puller at a time: asking everybody would bring everything once from each. But one that cannot be reached is not
   // waited for: somebody else may have it all.
   const pulls = [...settled.peers.values()].some(
@@ -273,7 +273,11 @@ const isAhead = ({vector}: Replica, peer: Peer): boolean =>
 /** Whether some region has yet to say what it holds, or is known to hold what this replica lacks. */
 const isMissing = (replica: Replica): boolean =>
   [...replica.peers.values()].some(
-    peer => peer.status === 'unheard' || (peer.status !== 'barred' && !peer.vector) || isAhead(replica, peer),
+    peer =>
+      peer.status === 'unheard' ||
+      (peer.status !== 'barred' && !peer.vector) ||
+      (peer.failures === 0 && (peer.pull || peer.pulling !== 'no')) ||
+      isAhead(replica, peer),
   );
 
 export const unreached = ({peers}: Replica): readonly string[] =>

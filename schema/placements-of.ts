@@ -29,7 +29,8 @@ export function placementsOf(
   if (type === tenantConfiguration.name)
     return common(policies.map(servingRegions)).map(region => ({region, jurisdiction: tenantJurisdiction}));
   if (type !== catalog.name) return placements(policies, {type, id});
-  const zones = policies.map(policy => policy.zones[id.slice(0, id.lastIndexOf('/'))]);
+  const name = id.slice(0, id.lastIndexOf('/'));
+  const zones = policies.map(policy => (Object.hasOwn(policy.zones, name) ? policy.zones[name] : undefined));
   const [first] = zones;
   if (!first || zones.some(zone => zone?.jurisdiction !== first.jurisdiction)) return [];
   return common(zones.map(zone => zone!.regions)).map(region => ({region, jurisdiction: first.jurisdiction}));

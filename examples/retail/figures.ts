@@ -92,6 +92,7 @@ export function figuresOf(run: Run): Figures {
   const lost = total(outcomes.map(outcome => outcome.lost));
   const unavailable = total(outcomes.map(outcome => outcome.unavailable));
   const duplicates = outcomes.filter(outcome => outcome.type === 'accepted' && outcome.duplicate).length;
+  const byRegion = tally(sales.map(({outcome}) => outcome.command.region));
   const selling = sellingMs(replayed) / 1000;
   const during = sales.filter(({phase}) => phase === 'cut');
   const inCut = ({outcome}: Entry) => outcome.command.region === options.cut;
@@ -141,7 +142,7 @@ export function figuresOf(run: Run): Figures {
             value: whole(run.opening),
             note: `in ${seconds(phases.opening.toMs - phases.opening.fromMs)}, and ${seconds(replayed.settling.ms)} until all replicas were at rest`,
           },
-          {name: 'by region', value: counted(tally(sales.map(({outcome}) => outcome.command.region)))},
+          {name: 'regions', value: whole(byRegion.size), note: counted(byRegion)},
         ],
       },
       {

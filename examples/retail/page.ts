@@ -23,17 +23,16 @@ const clockOf =
 function frameOf({options, replayed}: Run): Frame {
   const {phases, healing, killedAtMs, ending} = replayed;
   const clock = clockOf(replayed);
+  const converging = (fromMs: number, ms: number) => {
+    return {from: clock(fromMs), to: clock(fromMs + ms), kind: 'healing', label: 'the regions converge'} as const;
+  };
   return {
     from: 0,
     to: clock(phases.after.toMs + ending.ms),
     shaded: [
       {from: clock(phases.cut.fromMs), to: clock(phases.cut.toMs), kind: 'cut', label: `${options.cut} is cut off`},
-      {
-        from: clock(healing.fromMs),
-        to: clock(healing.fromMs + healing.ms),
-        kind: 'healing',
-        label: 'the regions converge',
-      },
+      converging(healing.fromMs, healing.ms),
+      converging(phases.after.toMs, ending.ms),
     ],
     marks: killedAtMs.map(atMs => ({at: clock(atMs), label: `kill -9 after ${clock(atMs).toFixed(1)} s`})),
   };

@@ -4,7 +4,7 @@ import {prepareDemoTenant, startPlatform} from '../../scripts/local-platform.ts'
 
 const [port, data, cut] = process.argv.slice(2) as [string, string, string?];
 const platform = await startPlatform({port: Number(port), data});
-// A restart heals every link, and gossip begins at once: a region that was cut off stays so.
+// A restart brings every link up, and gossip begins at once: for some milliseconds, until this arrives, nothing is cut.
 if (cut) {
   const body = JSON.stringify({from: cut, up: false});
   const {ok} = await fetch(`${platform.url}/dev/links`, {method: 'POST', body});

@@ -4,7 +4,7 @@ import {parse} from 'smol-toml';
 import {byDistance, type Located} from '../../residency/distance.ts';
 import {positionOf} from '../../workers/position.ts';
 import {hash32} from './hash.ts';
-import type {OrderLine} from './orders.ts';
+import {type OrderLine, OrdersError} from './orders.ts';
 
 export type Route = 'country' | 'spread';
 export const ROUTES: readonly Route[] = ['country', 'spread'];
@@ -78,7 +78,7 @@ function byCountry(): Router {
   const regions = new Map<string, string>();
   return ({country}) => {
     let region = regions.get(country) ?? regionOfCountry(country);
-    if (!region) throw new Error(`no region for "${country}": examples/retail/routing.ts does not know the country`);
+    if (!region) throw new OrdersError(`no region for "${country}": examples/retail/routing.ts does not know the country`);
     regions.set(country, region);
     return region;
   };

@@ -359,6 +359,17 @@ const event: fc.Arbitrary<ReplicaEvent> = fc.oneof(
   fc.record({type: fc.constantFrom('seek' as const, 'alarm' as const)}),
 );
 
+test('[REP28] a search is over when everybody who can be reached has answered, and what they have is here', () => {
+  const subject = settled(vectorOf(1)).take({type: 'seek'});
+  expect(subject.replica.seeking).toBe(true); // Nothing is known to be missing; that is why it asks.
+  subject.answered('enam', applied(vectorOf(1)));
+  expect(subject.replica.seeking).toBe(true);
+  const [lost, found] = [new Subject(subject.replica), new Subject(subject.replica)];
+  expect(lost.failed('apac').replica.seeking).toBe(false);
+  expect(found.answered('apac', applied(vectorOf(1, 0, 4))).replica.seeking).toBe(true);
+  expect(found.heard('apac', vectorOf(1, 0, 4), vectorOf(1, 0, 4)).replica.seeking).toBe(false);
+});
+
 test('[REP25] after any events: armed exactly while something is owed, one frame under way per peer, nothing mutated', () => {
   const starts = [fresh, () => fresh(true), () => settled(vectorOf(2)), () => unsettled(vectorOf(2))];
   const property = fc.property(

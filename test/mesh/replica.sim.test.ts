@@ -15,12 +15,13 @@ import {simulate, Simulator} from '../support/simulator.ts';
 
 const happened = new Map<string, number>();
 
-// 17: a newcomer that died while it looked for the others' events never got them. 452, 635: an idle pair exchanged empty
-// frames for ever. 543, 927: a relay left out what its receiver had not. The first seeds that showed each.
-const PINNED = [17, 193, 452, 543, 635, 927, 1328, 1419, 1590, 1725, 1769, 2000];
+// Found by this test in the first version of the step. 26, 103, 280, 433, 552, 754: a newcomer that died while it looked for
+// the others' events never got them. 741: a relay left out what its receiver had not. 278, 471, 650, 761, 806: two replicas
+// sent each other one empty frame after another.
+const PINNED = [26, 103, 280, 433, 552, 754, 741, 278, 471, 650, 761, 806];
 
 test.each(seeds({pinned: PINNED, fresh: 400}))(
-  '[SIM1] [SIM2] [SIM3] nothing breaks under faults, and all is one and at rest after them (seed %i)',
+  '[SIM1] [SIM2] [SIM3] [SIM11] nothing breaks under faults, and all is one and at rest after them (seed %i)',
   seed => {
     for (const [name, times] of simulate({seed}).counts) happened.set(name, (happened.get(name) ?? 0) + times);
   },
@@ -28,12 +29,12 @@ test.each(seeds({pinned: PINNED, fresh: 400}))(
 
 /** A run in which one of these never happened has not tested it. */
 const SOMETIMES = [
-  ...['send', 'arm', 'disarm', 'applied', 'gap', 'relay', 'pull', 'told of an unreachable region'],
-  ...['created', 'joined by reading', 'not listed there', 'opened settled', 'opened unsettled'],
-  ...['granted', 'grant refused', 'asked for rights', 'asked ahead of need', 'insufficient-stock', 'rights-exhausted'],
-  ...['lost', 'duplicated', 'cut', 'died before', 'died after', 'evicted', 'answered too late'],
-  ...['alarm', 'alarm twice', 'unsettled by an alarm', 'tried again', 'duplicate operation', 'changed nothing'],
-];
+  ['send', 'arm', 'disarm', 'applied', 'gap', 'relay', 'pull', 'told of an unreachable region'],
+  ['created', 'joined by reading', 'not listed there', 'opened settled', 'opened unsettled'],
+  ['granted', 'grant refused', 'asked for rights', 'asked ahead of need', 'insufficient-stock', 'rights-exhausted'],
+  ['lost', 'duplicated', 'cut', 'died before', 'died after', 'evicted', 'answered too late'],
+  ['alarm', 'alarm twice', 'unsettled by an alarm', 'tried again', 'duplicate operation', 'changed nothing'],
+].flat();
 
 test.skipIf(process.env.SIM_SEED !== undefined)('[SIM4] over the seeds, everything happened', () => {
   expect(SOMETIMES.filter(name => !happened.has(name))).toEqual([]);

@@ -56,9 +56,17 @@ test.fails(
   '[SCH47] a catalog of a zone that only one of two concurrent policies has is nowhere, whatever its name',
   () => {
     for (const name of ['added', 'constructor']) {
-    const policies = [policyOf({[name]: WORLD}), TENANT];
-    expect(placementsOf(address(catalog.name, catalogId(name, 'item')), policies, undefined, TABLE)).toEqual([]);
-  }
+      const policies = [policyOf({[name]: WORLD}), TENANT];
+      expect(placementsOf(address(catalog.name, catalogId(name, 'item')), policies, undefined, TABLE)).toEqual([]);
+    }
+  },
+);
+
+test('[SCH44] everything else is where the policy’s rules say', () => {
+  const of = (id: string) => placementsOf(address('inventory-item', id), [TENANT], 'eu', TABLE);
+  expect(of('eu-7')).toEqual([place('weur', 'eu')]);
+  expect(of('tea')).toEqual([place('weur'), place('apac-ne')]);
+  expect(placementsOf(address('inventory-item', 'tea'), [], undefined, TABLE)).toEqual([]);
 });
 
 test('[SCH45] the decision on a place agrees with the placements, for every kind of entity', () => {

@@ -452,6 +452,8 @@ test('[API15] what cannot be taken from nothing makes no entity: it is 404, or 5
   const client = await createTenant();
   expectProblem(await client.command('weur', tea, 'reserve', {quantity: 1}), 'not-found');
   expectProblem(await edit(client, 'weur', tea, {stock: {decrement: 1}}), 'not-found');
+  expectProblem(await edit(client, 'weur', tea, {}), 'not-found');
+  expectProblem(await edit(client, 'weur', tea, {sold: {increment: 0}}), 'not-found');
   expect((await client.read('weur', '/inventory-item')).json.entities).toEqual([]);
   await setLink('weur', undefined, false);
   const cut = await client.command('weur', tea, 'reserve', {quantity: 1});

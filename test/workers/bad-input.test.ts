@@ -398,6 +398,7 @@ test('[IN6] a body has at most BODY_BYTES_MAX bytes of UTF-8, whether it says so
     ...invalid.map((bytes): Case => [`bytes ${bytes.join()}`, 'invalid-json', () => raw(inName(bytes), false)]),
   ]);
   const own = await createTenant();
+  await own.command(here, '/inventory-item/tea', 'receive', {quantity: 1});
   for (const streamed of [false, true])
     expect(await raw(padded(BODY_BYTES_MAX), streamed, own)).toMatchObject({status: 200});
 });

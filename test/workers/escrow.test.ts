@@ -85,3 +85,23 @@ test('[ESC15] all regions at once, over the last few, through a cut: never below
   expect(Math.min(...amounts)).toBeGreaterThanOrEqual(0);
   expect(amounts.reduce((sum, amount) => sum + amount, 0)).toBe(stock);
 });
+
+test('[ESC16] a donor that has passed its rights on is not the last word: whoever has them now is asked', async () => {
+  const client = await stocked(4, ['weur', 'enam', 'apac-ne']);
+  // All of it moves to Tokyo while Virginia still believes it to be in Frankfurt.
+  await setLink('enam', undefined, false);
+  expect(await client.command('apac-ne', item, 'reserve', {quantity: 3}, {wait: 5000})).toMatchObject({status: 200});
+  await setLink('enam', undefined, true);
+  expect(await client.command('enam', item, 'reserve', {quantity: 1}, {wait: 8000})).toMatchObject({status: 200});
+});
+
+test('[ESC17] the first sale in a region is refused at once where the entity is known to be elsewhere, and fetches it', async () => {
+  const client = await createTenant();
+  await client.command('weur', item, 'receive', {quantity: 10});
+  await until(async () => (await client.send('/inventory-item', {region: 'apac-ne'})).json.entities.length === 1);
+  await setLink('apac-ne', undefined, true, 400);
+  const first = await client.command('apac-ne', item, 'reserve', {quantity: 1});
+  expect(first).toMatchObject({status: 409, json: {code: 'rights-exhausted', unheard: ['weur']}});
+  await setLink('apac-ne', undefined, true);
+  await until(async () => (await client.command('apac-ne', item, 'reserve', {quantity: 1})).status === 200);
+});
