@@ -31,7 +31,7 @@ export default defineConfig({
           // a file's last test has passed.
           onUnhandledError: error =>
             !(error as {durableObjectReset?: boolean}).durableObjectReset &&
-            !error.message?.startsWith('Closing rpc while'),
+            !error.message?.includes('Closing rpc while'),
         },
       },
     ],

@@ -59,7 +59,8 @@ const cut = (text: string): string =>
 
 export function problem(code: ProblemCode, detail: string, members: Readonly<Record<string, unknown>> = {}): Problem {
   const {status, title} = PROBLEMS[code];
-  return {...members, type: `urn:sangam:problem:${code}`, title, status, code, detail: cut(detail)};
+  const core = {type: `urn:sangam:problem:${code}`, title, status, code, detail: cut(detail)};
+  return {...core, ...members, ...core}; // The core comes first for readers, and no member takes its place.
 }
 
 export interface Issue {

@@ -2,7 +2,6 @@
 import type {ReplicaReport} from '../../schema/calls.ts';
 import {runAll} from './in-flight.ts';
 import {sameVector, type Violation} from './oracle.ts';
-import type {Pace} from './pace.ts';
 import type {ShopClient} from './shop-client.ts';
 
 /** A peer that could not be reached is tried again within 15 s. Several times that, and it is not slow but broken. */
@@ -21,7 +20,7 @@ type RegionsOf = ReadonlyMap<string, ReadonlySet<string>>;
 /** Undefined when all is well. */
 type Complaint = (reports: readonly ReplicaReport[]) => string | undefined;
 
-async function waitFor(client: ShopClient, regionsOf: RegionsOf, pace: Pace, complaint: Complaint): Promise<Wait> {
+async function waitFor(client: ShopClient, regionsOf: RegionsOf, complaint: Complaint): Promise<Wait> {
   const startMs = performance.now();
   const elapsed = () => performance.now() - startMs;
   let pending = new Map([...regionsOf.keys()].map(item => [item, '']));
@@ -30,7 +29,6 @@ async function waitFor(client: ShopClient, regionsOf: RegionsOf, pace: Pace, com
     const next = new Map<string, string>();
     await runAll(pending.keys(), WIDTH, async item => {
       const regions = [...regionsOf.get(item)!];
-      await pace(regions.length);
       const reports = regions.map(region => client.read<ReplicaReport>(item, region, '/replicas'));
       const found = complaint(await Promise.all(reports));
       if (found) next.set(item, found);
@@ -46,17 +44,17 @@ async function waitFor(client: ShopClient, regionsOf: RegionsOf, pace: Pace, com
 }
 
 /** Items that one region alone holds have nothing to wait for. */
-export function untilConverged(client: ShopClient, regionsOf: RegionsOf, pace: Pace): Promise<Wait> {
+export function untilConverged(client: ShopClient, regionsOf: RegionsOf): Promise<Wait> {
   const shared = new Map([...regionsOf].filter(([, regions]) => regions.size > 1));
-  return waitFor(client, shared, pace, ([first, ...others]) => {
+  return waitFor(client, shared, ([first, ...others]) => {
     const other = others.find(({digest, vector}) => digest !== first!.digest || !sameVector(vector, first!.vector));
     return other && `${first!.region} and ${other.region} still differ`;
   });
 }
 
 /** No alarm is set: nothing is to be sent, looked for or registered any more. */
-export const untilAtRest = (client: ShopClient, regionsOf: RegionsOf, pace: Pace): Promise<Wait> =>
-  waitFor(client, regionsOf, pace, reports => {
+export const untilAtRest = (client: ShopClient, regionsOf: RegionsOf): Promise<Wait> =>
+  waitFor(client, regionsOf, reports => {
     const busy = reports.find(({alarmAt}) => alarmAt !== null);
     return busy && `${busy.region} is not at rest`;
   });

@@ -52,6 +52,6 @@ try {
 } catch (error) {
   progress.end();
   if (stopping.signal.aborted) process.exit(INTERRUPTED);
-  if (error instanceof OrdersError) fail(error.message);
+  if (error instanceof OrdersError || error instanceof OptionsError) fail(error.message);
   throw error;
 }

@@ -3,7 +3,6 @@ import type {LogReply, ReplicaReport} from '../../schema/calls.ts';
 import {isSystemEvent} from '../../mesh/entry.ts';
 import {runAll} from './in-flight.ts';
 import {type Acknowledged, type ReplicaEvidence, type Violation, violationsOf} from './oracle.ts';
-import type {Pace} from './pace.ts';
 import type {ShopClient} from './shop-client.ts';
 
 const PAGE_ROWS = 500;
@@ -40,7 +39,6 @@ export async function verify(
   client: ShopClient,
   regionsOf: ReadonlyMap<string, ReadonlySet<string>>,
   acknowledged: ReadonlyMap<string, readonly Acknowledged[]>,
-  pace: Pace,
   onItem: (done: number) => void,
 ): Promise<Verdict> {
   const violations: Violation[] = [];
@@ -49,7 +47,6 @@ export async function verify(
   let [done, replicas, commandRows, replicatedRows, alarms] = [0, 0, 0, 0, 0];
   await runAll(regionsOf, WIDTH, async ([item, regions]) => {
     const evidence: (ReplicaEvidence & {report: ReplicaReport})[] = [];
-    await pace(regions.size);
     for (const region of regions) {
       evidence.push(await replicaEvidence(client, item, region));
     }

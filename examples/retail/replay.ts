@@ -5,12 +5,10 @@ import {type Verdict, verify} from './evidence.ts';
 import {drawn} from './hash.ts';
 import {runInLanes} from './in-flight.ts';
 import {Ledger, type Phase} from './ledger.ts';
-import {createPace} from './pace.ts';
 
 import type {PlatformProcess} from './platform-process.ts';
 import {type Sample, Sampler} from './sampler.ts';
 import {ShopClient} from './shop-client.ts';
-import {REGIONS} from './routing.ts';
 import {tally} from './statistics.ts';
 
 export interface ReplayPlan {
@@ -83,7 +81,6 @@ export async function replay(platform: PlatformProcess, plan: ReplayPlan, progre
   };
 
   let sold = 0;
-  const pace = createPace();
   const run = async (phase: Phase, commands: readonly Command[]): Promise<Interval> => {
     const fromMs = now();
     const first = sold;
@@ -91,8 +88,6 @@ export async function replay(platform: PlatformProcess, plan: ReplayPlan, progre
     const beforeJob = (index: number) => killIfDue(first + index);
     const lanes = {width: concurrency, laneOf, ...(phase !== 'opening' && {beforeJob})};
     await runInLanes(commands, lanes, async command => {
-      // The first command for an item looks for it in every region; a later one wakes no more than its own object.
-      if (!ledger.regionsOf.has(command.item)) await pace(REGIONS.length);
       ledger.ask(command);
       ledger.take(phase, await client.send(command));
       if (phase === 'opening') progress('opening stock', ledger.entries.length, opening.length);
@@ -109,7 +104,7 @@ export async function replay(platform: PlatformProcess, plan: ReplayPlan, progre
     const [first, second, third] = thirds(sales);
     const openingTime = await run('opening', opening);
     progress('settling', 0, 1);
-    const settling = await untilAtRest(client, regionsOf, pace); // The shop opens when its shelves are full.
+    const settling = await untilAtRest(client, regionsOf); // The shop opens when its shelves are full.
     const beforeTime = await run('before', first);
     await client.setLinks(cut, false);
     isCut = true;
@@ -118,13 +113,13 @@ export async function replay(platform: PlatformProcess, plan: ReplayPlan, progre
     await client.setLinks(cut, true);
     const healedAtMs = now();
     progress('converging', 0, 1);
-    const healing = {...(await untilConverged(client, regionsOf, pace)), fromMs: healedAtMs};
+    const healing = {...(await untilConverged(client, regionsOf)), fromMs: healedAtMs};
     const afterTime = await run('after', third);
     progress('converging', 0, 1);
-    const ending = await untilConverged(client, regionsOf, pace);
+    const ending = await untilConverged(client, regionsOf);
     await sampler.close();
     const onItem = (done: number) => progress('checking', done, regionsOf.size);
-    const verdict = await verify(client, regionsOf, ledger.acknowledged, pace, onItem);
+    const verdict = await verify(client, regionsOf, ledger.acknowledged, onItem);
     const phases = {opening: openingTime, before: beforeTime, cut: cutTime, after: afterTime};
     const {samples} = sampler;
     return {ledger, phases, settling, healing, ending, verdict, killedAtMs, watched, samples, startMs};

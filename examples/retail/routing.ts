@@ -78,7 +78,8 @@ function byCountry(): Router {
   const regions = new Map<string, string>();
   return ({country}) => {
     let region = regions.get(country) ?? regionOfCountry(country);
-    if (!region) throw new OrdersError(`no region for "${country}": examples/retail/routing.ts does not know the country`);
+    if (!region)
+      throw new OrdersError(`no region for "${country}": examples/retail/routing.ts does not know the country`);
     regions.set(country, region);
     return region;
   };

@@ -2,9 +2,10 @@
 import {mkdirSync, mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import {descriptorsAllowed, replicasThatFit} from './capacity.ts';
 import {openingOf, salesOf} from './commands.ts';
 import {type FsyncTimes, measureFsync} from './disk.ts';
-import type {Options} from './options.ts';
+import {type Options, OptionsError} from './options.ts';
 import {type OrderLine, readOrders} from './orders.ts';
 import {PlatformProcess} from './platform-process.ts';
 import {type Progress, replay, type Replayed} from './replay.ts';
@@ -21,12 +22,20 @@ export interface Run {
   readonly replayed: Replayed;
 }
 
+function refuseTooMany(replicas: number): void {
+  const descriptors = descriptorsAllowed();
+  if (descriptors === undefined || replicas <= replicasThatFit(descriptors)) return;
+  const most = `${replicasThatFit(descriptors)} is all that ${descriptors} open files allow`;
+  throw new OptionsError(`these orders make ${replicas} replicas, and ${most}: raise \`ulimit -n\`, or use --lines`);
+}
+
 export async function run(options: Options, progress: Progress, stopping: AbortSignal): Promise<Run> {
   const {file, lines, route, folder: parent = tmpdir(), keep} = options;
   const {goods, notGoods} = readOrders(file);
   const orders = goods.slice(0, lines);
   const sales = salesOf(orders, routerFor(route));
   const opening = openingOf(sales);
+  refuseTooMany(new Set([...opening, ...sales].map(({item, region}) => `${region} ${item}`)).size);
   mkdirSync(parent, {recursive: true});
   const folder = mkdtempSync(join(parent, 'sangam-retail-'));
   let platform: PlatformProcess | undefined;

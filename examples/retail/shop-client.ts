@@ -1,5 +1,5 @@
 // HTTP to the platform, as the shop's servers would speak it: kept-alive connections, and the same command sent again under
-// the same key until it is answered.
+// the same key until it is answered. By node:http, which takes a third of the CPU that fetch does: they share the machine.
 import {Agent, request} from 'node:http';
 import type {Command} from './commands.ts';
 import type {PlatformProcess} from './platform-process.ts';

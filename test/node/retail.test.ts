@@ -7,6 +7,7 @@ import {fileURLToPath} from 'node:url';
 import {gzipSync} from 'node:zlib';
 import fc from 'fast-check';
 import {afterAll, describe, expect, test} from 'vitest';
+import {descriptorsAllowed, replicasThatFit} from '../../examples/retail/capacity.ts';
 import {openingOf, salesOf, stockFactor} from '../../examples/retail/commands.ts';
 import {CsvError, csvRecords} from '../../examples/retail/csv.ts';
 import {figuresOf} from '../../examples/retail/figures.ts';
@@ -210,6 +211,12 @@ test('kills fall where the seed says: as many as asked for, ascending, within th
   expect(drawn(10, 3, 1)).toEqual([0, 1, 2]);
 });
 
+test('what no local platform could hold open is known before it starts', () => {
+  expect(replicasThatFit(20_000)).toBe(5_066); // Of about 6,600 with which one was seen to die.
+  expect(replicasThatFit(256)).toBe(0);
+  expect(descriptorsAllowed() ?? Infinity).toBeGreaterThan(0);
+});
+
 test('quantiles of nothing, of one and of many', () => {
   expect(quantile([], 0.5)).toBeUndefined();
   expect(quantile([3], 0.99)).toBe(3);
@@ -265,7 +272,7 @@ test('a few hundred lines over four branches, with a cut and two kills, leave ev
     concurrency: 8,
     kills: 2,
     seed: 7,
-    lines: 240,
+    lines: 160,
     folder,
     keep: false,
     page: '',
@@ -275,7 +282,7 @@ test('a few hundred lines over four branches, with a cut and two kills, leave ev
   expect(violations).toEqual([]);
   const {ledger, verdict, killedAtMs, healing} = done.replayed;
   const sales = ledger.entries.filter(({phase}) => phase !== 'opening');
-  expect(sales).toHaveLength(240);
+  expect(sales).toHaveLength(160);
   expect(killedAtMs).toHaveLength(2);
   expect(sales.some(({outcome}) => outcome.lost > 0)).toBe(true);
   const whileCut = sales.filter(({phase, outcome}) => phase === 'cut' && outcome.command.region === 'apac-ne');
