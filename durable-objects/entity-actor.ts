@@ -28,7 +28,7 @@ import type {
   Reply,
   RightsRequest,
 } from '../schema/calls.ts';
-import {type EntityType, runCommand, runPatch, viewOf} from '../schema/entity-type.ts';
+import {type EntityType, PATCH, runCommand, runPatch, viewOf} from '../schema/entity-type.ts';
 import {toJson} from '../schema/json.ts';
 import {decidePlace} from '../schema/placements-of.ts';
 import {catalog, holder, tenantConfiguration} from '../schema/system-types.ts';
@@ -116,7 +116,7 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
     }
 
     patch(call: Call, edits: unknown, options: CommandOptions): Promise<Reply<CommandReply>> {
-      return this.#act(call, 'patch', edits, options, (type, base, head) => runPatch(type, base, head, edits));
+      return this.#act(call, PATCH, edits, options, (type, base, head) => runPatch(type, base, head, edits));
     }
 
     #act(
@@ -543,7 +543,10 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
     #registerSoon(): void {
       const entity = this.#entity!;
       if (entity.registered) return;
-      const again = async () => this.ctx.storage.setAlarm(Date.now() + PEER_CALL_MS_MAX);
+      const again = async () => {
+        // An alarm that stands tries it again as well.
+        if (entity.mesh.armedAtMs === undefined) await this.ctx.storage.setAlarm(Date.now() + PEER_CALL_MS_MAX);
+      };
       this.ctx.waitUntil(this.#register(entity).catch(again));
     }
 

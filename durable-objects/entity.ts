@@ -21,7 +21,7 @@ import type {Exact} from '../crdt/exact.ts';
 import {EPOCH, type HybridTime, observe, tick} from '../crdt/hybrid-clock.ts';
 import {encodeJson, type JsonValue} from '../crdt/json-value.ts';
 import {Refusal} from '../crdt/refusal.ts';
-import {counterOf, type VersionVector} from '../crdt/version-vector.ts';
+import {counterOf, coversVector, type VersionVector} from '../crdt/version-vector.ts';
 import {
   decodeEntry,
   encodeEntry,
@@ -91,8 +91,8 @@ export class Entity {
   /** What the state rows hold; undefined when they are to be written anew. */
   #checkpoint: {readonly seq: number; readonly document: Document | undefined};
   #freshMarks: Mark[] = [];
-  /** Log positions up to which a peer is known to cover everything. */
-  readonly #cursors = new Map<string, number>();
+  /** Log positions up to which a peer covers everything, if it covers what it did when that was found. */
+  readonly #cursors = new Map<string, {readonly cover: VersionVector; readonly seq: number}>();
   #digest: {readonly of: Document; readonly hex: string} | undefined;
 
   private constructor(store: EntityStore, type: EntityType, stored: Stored, mesh: Replica) {
@@ -194,7 +194,6 @@ export class Entity {
 
   /** Runs the replication step. */
   advance(event: ReplicaEvent, around: Surroundings): readonly Effect[] {
-    if (event.type === 'answered' && event.answer.type === 'gap') this.#cursors.delete(event.region);
     const {replica, effects} = step(this.#mesh, event, around);
     this.#mesh = replica;
     return effects;
@@ -283,7 +282,8 @@ export class Entity {
   #entriesBeyond(cover: VersionVector, region: string): readonly Uint8Array[] {
     const entries: Uint8Array[] = [];
     let bytes = 0;
-    let covered = this.#cursors.get(region) ?? 0;
+    const kept = this.#cursors.get(region);
+    let covered = kept && coversVector(cover, kept.cover) ? kept.seq : 0;
     for (const {seq, dot, bytes: entry} of this.#store.entriesAfter(covered)) {
       if (dot.counter <= counterOf(cover, dot.replica)) {
         if (entries.length === 0) covered = seq;
@@ -293,7 +293,7 @@ export class Entity {
       if (bytes > FRAME_ENTRIES_BYTES_MAX && entries.length > 0) break;
       entries.push(entry);
     }
-    this.#cursors.set(region, covered);
+    this.#cursors.set(region, {cover, seq: covered});
     return entries;
   }
 

@@ -330,8 +330,10 @@ function pump(replica: Replica, {nowMs}: Surroundings): Step {
     if (next.armedAtMs === undefined) return {replica: next, effects};
     return {replica: {...next, armedAtMs: undefined}, effects: [...effects, {type: 'disarm'}]};
   }
-  // An alarm that stands earlier is left alone: it costs a row to move it, and firing early does no harm.
-  if (next.armedAtMs !== undefined && next.armedAtMs <= dueMs) return {replica: next, effects};
+  // An alarm that stands earlier is left alone: it costs a row to move it, and firing early does no harm. One that is long
+  // past is lost, and armed again by whatever happens next.
+  const stands = next.armedAtMs !== undefined && next.armedAtMs > nowMs - STANDBY_MS;
+  if (stands && next.armedAtMs! <= dueMs) return {replica: next, effects};
   return {replica: {...next, armedAtMs: dueMs}, effects: [...effects, {type: 'arm', atMs: dueMs}]};
 }
 

@@ -40,6 +40,7 @@ export interface EntityType<F extends Fields = Fields> {
 
 /** Names are part of URLs; these are taken by other resources. */
 const RESERVED = new Set(['policy']);
+export const PATCH = 'patch';
 const TYPE_NAME = /^[a-z][a-z0-9-]{0,63}$/;
 const INTERNAL_NAME = /^\$[a-z]+$/; // No client can name one.
 const MEMBER_NAME = /^[a-z][A-Za-z0-9]{0,63}$/;
@@ -61,6 +62,8 @@ export function entityType<const F extends Fields>(
     throw new Error(`not a name for an entity type: ${name}`);
   for (const member of [...Object.keys(fields), ...Object.keys(commands)])
     if (!MEMBER_NAME.test(member)) throw new Error(`not a name for a field or command of ${name}: ${member}`);
+  // Generic edits go by this name in logs and under idempotency keys.
+  if (Object.hasOwn(commands, PATCH)) throw new Error(`a command of ${name} cannot be named ${PATCH}`);
   const shape = withMembers(new Map(Object.entries(fields).map(([field, {type}]) => [field, type])));
   return {name, fields, commands, shape, replication, internal};
 }

@@ -30,10 +30,11 @@ export function placementsOf(
     return common(policies.map(servingRegions)).map(region => ({region, jurisdiction: tenantJurisdiction}));
   if (type !== catalog.name) return placements(policies, {type, id});
   const name = id.slice(0, id.lastIndexOf('/'));
-  const zones = policies.map(policy => (Object.hasOwn(policy.zones, name) ? policy.zones[name] : undefined));
+  const zones = policies.flatMap(policy => (Object.hasOwn(policy.zones, name) ? policy.zones[name]! : []));
   const [first] = zones;
-  if (!first || zones.some(zone => zone?.jurisdiction !== first.jurisdiction)) return [];
-  return common(zones.map(zone => zone!.regions)).map(region => ({region, jurisdiction: first.jurisdiction}));
+  const agreed = zones.length === policies.length && zones.every(zone => zone.jurisdiction === first!.jurisdiction);
+  if (!first || !agreed) return [];
+  return common(zones.map(zone => zone.regions)).map(region => ({region, jurisdiction: first.jurisdiction}));
 }
 
 /** Policies that were written concurrently all apply. */

@@ -161,6 +161,15 @@ test('[REP7] an alarm that stands earlier is left where it is', () => {
   expect(subject.failed('enam').effects).toEqual([{type: 'arm', atMs: subject.nowMs + 25}]);
 });
 
+test('[REP29] an alarm that is long past is lost, and armed again by whatever happens next', () => {
+  const subject = settled(vectorOf(1)).wrote(2);
+  const armedAtMs = subject.replica.armedAtMs!;
+  subject.nowMs = armedAtMs + STANDBY_MS - 1;
+  expect(subject.wrote(3).effects).toEqual([]); // It may still be on its way.
+  subject.nowMs += 1;
+  expect(subject.wrote(4).effects).toMatchObject([{type: 'arm', atMs: subject.nowMs + STANDBY_MS}]);
+});
+
 test('[REP8] opened without an alarm, all members are taken to have acknowledged everything, and nobody is asked', () => {
   const subject = settled(vectorOf(4, 2), ['enam']);
   expect(isSettled(subject.replica)).toBe(true);

@@ -41,6 +41,11 @@ test.each(['', 'Name', '$members', '__proto__', 'a-b', 'a b', 'naïve', 'x'.repe
   },
 );
 
+test('[SCH12] nor is a command named as generic edits are', () => {
+  const commands = () => ({patch: {input: z.unknown(), run() {}}});
+  expect(() => entityType('item', {fields: {}, commands})).toThrow(/cannot be named patch/);
+});
+
 test('[SCH13] a map cannot hold what cannot be taken back, in no depth', () => {
   expect(() => orMap(z.string(), boundedCounter({min: 0}))).toThrow(/no map can hold it/);
   expect(() => orMap(z.string(), orMap(z.string(), boundedCounter({min: 0})))).toThrow(/no map can hold it/);
