@@ -5,6 +5,11 @@ import {testBindings} from './test/support/bindings.ts';
 // Two projects: what is pure or drives processes runs in Node, what needs Durable Objects runs inside workerd.
 export default defineConfig({
   test: {
+    // An object that a test aborts leaves a rejection that nobody can catch, and gossip may be under way when the last test
+    // of a file has passed.
+    onUnhandledError: error =>
+      !(error as {durableObjectReset?: boolean}).durableObjectReset &&
+      !String(error.message).includes('Closing rpc while'),
     reporters: process.env.CI ? ['default', './test/support/tally-reporter.ts'] : ['default'],
     projects: [
       {
@@ -27,11 +32,7 @@ export default defineConfig({
           name: 'workers',
           include: ['test/workers/**/*.test.ts'],
           testTimeout: 60_000,
-          // An object that a test aborts leaves a rejection that nobody can catch, and gossip may still be under way when
-          // a file's last test has passed.
-          onUnhandledError: error =>
-            !(error as {durableObjectReset?: boolean}).durableObjectReset &&
-            !error.message?.includes('Closing rpc while'),
+          setupFiles: ['./test/support/leave-nothing-running.ts'],
         },
       },
     ],

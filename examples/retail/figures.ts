@@ -1,6 +1,7 @@
 // The figures of a run: worked out once, for the terminal and for the page.
 import {availableParallelism, loadavg} from 'node:os';
 import {basename} from 'node:path';
+import {type FsyncTimes, fsyncTimes} from './disk.ts';
 import type {Entry} from './ledger.ts';
 import type {Violation} from './oracle.ts';
 import type {Run} from './run.ts';
@@ -65,15 +66,24 @@ function memoryQuarters({samples, phases}: Run['replayed']) {
   return {first: median(bytes.slice(0, quarter)), last: median(bytes.slice(-quarter)), most: quantile(bytes, 1)};
 }
 
+const fsyncText = (times: FsyncTimes | undefined): string =>
+  times ? `${digits(times.p50Ms, 2)} / ${digits(times.p99Ms, 2)} ms` : '–';
+
+const isSelling = ({before, cut, after}: Run['replayed']['phases'], atMs: number): boolean =>
+  [before, cut, after].some(({fromMs, toMs}) => atMs >= fromMs && atMs <= toMs);
+
+const fsyncWhileSelling = ({samples, phases}: Run['replayed']): FsyncTimes | undefined =>
+  fsyncTimes(samples.filter(({atMs}) => isSelling(phases, atMs)).map(({fsyncMs}) => fsyncMs));
+
 /** CPU time of workerd for each command answered while selling; whatever else the machine did, this it took. */
 function cpuMsPerCommand({samples, phases}: Run['replayed'], commands: number): number | undefined {
   const {before, cut, after} = phases;
-  const selling = (atMs: number) => [before, cut, after].some(({fromMs, toMs}) => atMs >= fromMs && atMs <= toMs);
   let [cpuMs, coveredMs] = [0, 0];
   for (const [index, {atMs, usage}] of samples.entries()) {
     const last = samples[index - 1];
     // Not across a kill: a new process starts from zero.
-    if (!usage || !last?.usage || usage.cpuMs < last.usage.cpuMs || !selling(atMs) || !selling(last.atMs)) continue;
+    if (!usage || !last?.usage || usage.cpuMs < last.usage.cpuMs) continue;
+    if (!isSelling(phases, atMs) || !isSelling(phases, last.atMs)) continue;
     cpuMs += usage.cpuMs - last.usage.cpuMs;
     coveredMs += atMs - last.atMs;
   }
@@ -162,11 +172,8 @@ export function figuresOf(run: Run): Figures {
               .map(load => load.toFixed(1))
               .join(' ')} at the end`,
           },
-          {
-            name: 'fsync p50 / p99',
-            value: `${digits(run.fsync.p50Ms, 2)} / ${digits(run.fsync.p99Ms, 2)} ms`,
-            note: 'of 100 bytes, where the storage is, before the run',
-          },
+          {name: 'fsync p50 / p99, before', value: fsyncText(run.fsync), note: 'of 100 bytes beside the storage'},
+          {name: 'fsync p50 / p99, meanwhile', value: fsyncText(fsyncWhileSelling(replayed))},
         ],
       },
       {

@@ -2,6 +2,7 @@
 import type {Command} from './commands.ts';
 import {untilAtRest, untilConverged, type Wait} from './convergence.ts';
 import {type Verdict, verify} from './evidence.ts';
+import type {FsyncProbe} from './disk.ts';
 import {drawn} from './hash.ts';
 import {runInLanes} from './in-flight.ts';
 import {Ledger, type Phase} from './ledger.ts';
@@ -63,7 +64,12 @@ function thirds<T>(list: readonly T[]): readonly [readonly T[], readonly T[], re
 
 export type Progress = (phase: string, done: number, of: number) => void;
 
-export async function replay(platform: PlatformProcess, plan: ReplayPlan, progress: Progress): Promise<Replayed> {
+export async function replay(
+  platform: PlatformProcess,
+  probe: FsyncProbe,
+  plan: ReplayPlan,
+  progress: Progress,
+): Promise<Replayed> {
   const {opening, sales, cut, concurrency} = plan;
   const ledger = new Ledger();
   const client = new ShopClient(platform, concurrency);
@@ -99,7 +105,7 @@ export async function replay(platform: PlatformProcess, plan: ReplayPlan, progre
   const watched = watchedItems(sales);
   const {regionsOf} = ledger;
   const counts = {accepted: () => ledger.accepted, refused: () => ledger.refused};
-  const sampler = new Sampler(observer, platform, {items: watched, regionsOf, ...counts}, startMs);
+  const sampler = new Sampler(observer, platform, probe, {items: watched, regionsOf, ...counts}, startMs);
   try {
     const [first, second, third] = thirds(sales);
     const openingTime = await run('opening', opening);

@@ -4,7 +4,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {descriptorsAllowed, replicasThatFit} from './capacity.ts';
 import {openingOf, salesOf} from './commands.ts';
-import {type FsyncTimes, measureFsync} from './disk.ts';
+import {FsyncProbe, type FsyncTimes} from './disk.ts';
 import {type Options, OptionsError} from './options.ts';
 import {type OrderLine, readOrders} from './orders.ts';
 import {PlatformProcess} from './platform-process.ts';
@@ -17,6 +17,7 @@ export interface Run {
   readonly notGoods: readonly OrderLine[];
   readonly items: number;
   readonly opening: number;
+  /** Before the run. */
   readonly fsync: FsyncTimes;
   readonly folder: string;
   readonly replayed: Replayed;
@@ -39,17 +40,20 @@ export async function run(options: Options, progress: Progress, stopping: AbortS
   mkdirSync(parent, {recursive: true});
   const folder = mkdtempSync(join(parent, 'sangam-retail-'));
   let platform: PlatformProcess | undefined;
+  let probe: FsyncProbe | undefined;
   const stop = () => void platform?.stop();
   try {
-    const fsync = measureFsync(folder);
+    probe = await FsyncProbe.open(folder);
+    const fsync = await probe.many();
     platform = await PlatformProcess.start(folder);
     stopping.addEventListener('abort', stop);
-    const replayed = await replay(platform, {...options, opening, sales}, progress);
+    const replayed = await replay(platform, probe, {...options, opening, sales}, progress);
     const items = new Set(orders.map(({item}) => item)).size;
     return {options, orders, notGoods, items, opening: opening.length, fsync, folder, replayed};
   } finally {
     stopping.removeEventListener('abort', stop);
     await platform?.stop();
+    await probe?.close();
     if (!keep) rmSync(folder, {recursive: true, force: true});
   }
 }

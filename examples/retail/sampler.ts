@@ -1,5 +1,6 @@
 // Looks at the platform from outside, a few times a second: for the plots.
 import type {ReplicaReport} from '../../schema/calls.ts';
+import type {FsyncProbe} from './disk.ts';
 import type {PlatformProcess, Usage} from './platform-process.ts';
 import type {ShopClient} from './shop-client.ts';
 import {total} from './statistics.ts';
@@ -22,6 +23,7 @@ export interface Sample {
   readonly accepted: number;
   readonly refused: number;
   readonly usage: Usage | undefined;
+  readonly fsyncMs: number;
   readonly replicas: readonly ReplicaSample[];
 }
 
@@ -39,7 +41,7 @@ export class Sampler {
   #busy: Promise<void> | undefined;
   #closed = false;
 
-  constructor(client: ShopClient, platform: PlatformProcess, watched: Watched, startMs: number) {
+  constructor(client: ShopClient, platform: PlatformProcess, probe: FsyncProbe, watched: Watched, startMs: number) {
     const sample = async () => {
       const atMs = performance.now() - startMs;
       const seen = {accepted: watched.accepted(), refused: watched.refused(), usage: platform.usage()};
@@ -48,7 +50,8 @@ export class Sampler {
           client.read<ReplicaReport>(item, region, '/replicas').then(report => sampleOf(item, report)),
         ),
       );
-      this.samples.push({atMs, ...seen, replicas: await Promise.all(reads)});
+      const [fsyncMs, replicas] = await Promise.all([probe.once(), Promise.all(reads)]);
+      this.samples.push({atMs, ...seen, fsyncMs, replicas});
     };
     this.#timer = setInterval(() => {
       if (this.#busy || this.#closed) return; // The one before waits, for a restart perhaps.

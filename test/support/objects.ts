@@ -1,6 +1,6 @@
 // The Durable Objects behind a client's entities, for tests that look inside.
 import {env} from 'cloudflare:workers';
-import {type Namespace, namedPlaces} from '../../durable-objects/placement.ts';
+import {namedPlaces} from '../../durable-objects/placement.ts';
 import type {Placement} from '../../residency/policy.ts';
 import type {Address} from '../../schema/calls.ts';
 import {testBindings} from './bindings.ts';
@@ -16,7 +16,7 @@ export function addressOf(client: Client, path: string): Address {
 
 export function stubAt(address: Address, region: string, jurisdiction?: string): DurableObjectStub {
   const place: Placement = {region, jurisdiction};
-  return namedPlaces(namespace as unknown as Namespace, testBindings.NAME_KEY).stub(
+  return namedPlaces(namespace, testBindings.NAME_KEY).stub(
     address,
     place,
   ) as unknown as DurableObjectStub;
