@@ -25,5 +25,4 @@ export function minus(a: Exact, b: Exact): Exact {
 }
 
 export const larger = (a: Exact, b: Exact): Exact => (a >= b ? a : b);
-export const smaller = (a: Exact, b: Exact): Exact => (a <= b ? a : b);
 export const sum = (values: Iterable<Exact>): Exact => [...values].reduce(plus, ZERO);

@@ -8,8 +8,6 @@ export const EMPTY_VECTOR: VersionVector = new Map();
 
 export const counterOf = (vector: VersionVector, replica: ReplicaId): number => vector.get(replica) ?? 0;
 
-export const coversDot = (vector: VersionVector, dot: Dot): boolean => counterOf(vector, dot.replica) >= dot.counter;
-
 /** Whether `a` has seen everything that `b` has. */
 export function coversVector(a: VersionVector, b: VersionVector): boolean {
   for (const [replica, counter] of b) if (counterOf(a, replica) < counter) return false;
