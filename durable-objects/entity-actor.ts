@@ -38,7 +38,7 @@ import {EntityStore, ReplicaDamaged} from './entity-store.ts';
 import {type Env, type Surroundings, surroundings} from './env.ts';
 import {type Links, PEER_CALL_MS_MAX, within} from './links.ts';
 import {type Located, PeerCalls} from './peer-calls.ts';
-import {PolicyReader} from './policy-reader.ts';
+import {policyReader} from './policy-reader.ts';
 import {RegionalCatalog} from './regional-catalog.ts';
 import {answer, authorise, replyOf, reportOf} from './replies.ts';
 import {lackOf, Rights} from './rights.ts';
@@ -60,7 +60,7 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
   class EntityActor extends DurableObject<Env> implements EntityCalls {
     readonly #store = new EntityStore(this.ctx.storage.sql);
     readonly #around: Surroundings = surroundings(this.env);
-    readonly #policies = new PolicyReader(this.#around);
+    readonly #policies = policyReader(this.#around);
     readonly #sockets = new ClientSockets(this.ctx);
     readonly #peers = new PeerCalls(this.#around, links);
     readonly #catalog = new RegionalCatalog(this.#policies, this.#peers);

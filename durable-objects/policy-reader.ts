@@ -1,7 +1,6 @@
 // The tenant's policies, read from the tenant's own replica in the same region and kept for a moment. Nobody waits for
 // another region to learn them; how old they may be is a setting with a name.
-import type {Policy} from '../residency/policy.ts';
-import {ruleFor} from '../residency/policy.ts';
+import {type Policy, ruleFor} from '../residency/policy.ts';
 import {type Address, type Destination, PLATFORM} from '../schema/calls.ts';
 import {catalogId} from '../schema/placements-of.ts';
 import {tenantConfiguration} from '../schema/system-types.ts';
@@ -13,9 +12,27 @@ export const tenantAddress = (tenant: string): Address => ({
   id: 'configuration',
 });
 
+interface Kept {
+  readonly policies: readonly Policy[];
+  readonly version: number;
+  readonly atMs: number;
+}
+
+/** Tenants and regions whose policies are kept at once; beyond it the oldest goes. */
+const KEPT_MAX = 1_000;
+const readers = new WeakMap<Surroundings, PolicyReader>();
+
+/** One for all actors of an isolate: thousands of them share a tenant's policy. */
+export function policyReader(around: Surroundings): PolicyReader {
+  let reader = readers.get(around);
+  if (!reader) readers.set(around, (reader = new PolicyReader(around)));
+  return reader;
+}
+
 export class PolicyReader {
   readonly #around: Surroundings;
-  #kept: {readonly policies: readonly Policy[]; readonly version: number; readonly atMs: number} | undefined;
+  // Values, not promises: one object cannot wait for what another one reads.
+  readonly #kept = new Map<string, Kept>();
 
   constructor(around: Surroundings) {
     this.#around = around;
@@ -25,7 +42,8 @@ export class PolicyReader {
   async read(destination: Destination, fresh = false): Promise<readonly Policy[]> {
     const {address, place, tenantJurisdiction, policyVersion} = destination;
     if (address.tenant === PLATFORM) return [];
-    const kept = this.#kept;
+    const key = JSON.stringify([address.tenant, place.region, tenantJurisdiction]);
+    const kept = this.#kept.get(key);
     const young = kept && Date.now() - kept.atMs < this.#around.policyAgeMs && kept.version >= policyVersion;
     if (young && !fresh) return kept.policies;
     const configuration = tenantAddress(address.tenant);
@@ -34,7 +52,9 @@ export class PolicyReader {
     const view = await this.#around.places.stub(configuration, at).peek(call);
     const policies = view === undefined ? [] : (JSON.parse(view) as {policies: Policy[]}).policies;
     const version = Math.max(0, ...policies.map(policy => policy.version));
-    this.#kept = {policies, version, atMs: Date.now()};
+    this.#kept.delete(key);
+    if (this.#kept.size >= KEPT_MAX) this.#kept.delete(this.#kept.keys().next().value!);
+    this.#kept.set(key, {policies, version, atMs: Date.now()});
     return policies;
   }
 
