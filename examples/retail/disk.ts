@@ -46,6 +46,6 @@ export class FsyncProbe {
 
   async close(): Promise<void> {
     await this.#file.close();
-    await rm(this.#path);
+    await rm(this.#path, {force: true});
   }
 }

@@ -16,10 +16,7 @@ export function addressOf(client: Client, path: string): Address {
 
 export function stubAt(address: Address, region: string, jurisdiction?: string): DurableObjectStub {
   const place: Placement = {region, jurisdiction};
-  return namedPlaces(namespace, testBindings.NAME_KEY).stub(
-    address,
-    place,
-  ) as unknown as DurableObjectStub;
+  return namedPlaces(namespace, testBindings.NAME_KEY).stub(address, place) as unknown as DurableObjectStub;
 }
 
 export const stubOf = (client: Client, path: string, region: string): DurableObjectStub =>
