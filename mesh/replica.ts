@@ -6,8 +6,11 @@ import {counterOf, coversVector, EMPTY_VECTOR, joinVectors, type VersionVector} 
 /** Backoff after a failed call: full jitter below a cap that doubles up to this one. */
 export const BACKOFF_MS_BASE = 250;
 export const BACKOFF_MS_MAX = 15_000;
-/** After so many failures in a row a peer is passive: tried again rarely, or at once when it speaks. */
-export const FAILURES_ACTIVE_MAX = 20;
+/**
+ * After so many failures in a row, some five minutes, a peer is passive: tried again rarely, soon after a write, or at once
+ * when it speaks.
+ */
+export const FAILURES_ACTIVE_MAX = 40;
 export const BACKOFF_PASSIVE_MS = 3_600_000;
 /** How long after a write the alarm stands by, in case the process dies before the peers have answered. */
 export const STANDBY_MS = 6_000;
@@ -143,8 +146,11 @@ export function step(before: Replica, event: ReplicaEvent, around: Surroundings)
 
 function take(replica: Replica, event: ReplicaEvent, {nowMs, random}: Surroundings): Replica {
   switch (event.type) {
-    case 'wrote':
-      return {...replica, vector: event.vector};
+    case 'wrote': {
+      const soonMs = nowMs + BACKOFF_MS_MAX;
+      const hopeful = mapPeers(replica, peer => (peer.retryAtMs > soonMs ? {...peer, retryAtMs: soonMs} : peer));
+      return {...hopeful, vector: event.vector};
+    }
     case 'heard':
       return hear({...replica, vector: event.vector}, event);
     case 'answered':
@@ -171,7 +177,8 @@ function take(replica: Replica, event: ReplicaEvent, {nowMs, random}: Surroundin
       const late = [...replica.peers.values()].some(peer => peer.pulling === 'promised');
       const asked = mapPeers(replica, peer => ({
         ...peer,
-        retryAtMs: Math.min(peer.retryAtMs, nowMs),
+        // Not before its time; but a clock that was set back must not put it off.
+        retryAtMs: peer.failures > 0 ? Math.min(peer.retryAtMs, nowMs + backoffMs(peer.failures)) : 0,
         pull: peer.pull || (late && isAhead(replica, peer)),
         pulling: peer.pulling === 'promised' ? 'no' : peer.pulling,
       }));

@@ -144,8 +144,37 @@ test('[REP5] after FAILURES_ACTIVE_MAX failures a peer is tried rarely, and at o
   expect(subject.peer('enam')).toMatchObject({failures: 0, retryAtMs: 0, inFlight: true});
 });
 
+test('[REP5] driven by its alarms alone, a passive peer is tried about once an hour, and soon after a write', () => {
+  const subject = settled(vectorOf(1))
+    .wrote(2)
+    .answered('apac', applied(vectorOf(2)));
+  subject.random = 0.999;
+  const triedMs: number[] = [];
+  const failUntil = (tries: number) => {
+    while (triedMs.length < tries) {
+      if (subject.peer('enam').inFlight) {
+        triedMs.push(subject.nowMs);
+        subject
+          .failed('enam')
+          .answered('apac', applied(vectorOf(subject.replica.vector.get(subject.replica.id)!)), ['enam']);
+      }
+      subject.nowMs = subject.replica.armedAtMs!;
+      subject.take({type: 'alarm'});
+    }
+  };
+  failUntil(FAILURES_ACTIVE_MAX);
+  expect(triedMs.at(-1)! - triedMs.at(-2)!).toBeLessThanOrEqual(BACKOFF_MS_MAX);
+  failUntil(FAILURES_ACTIVE_MAX + 3);
+  expect(triedMs.at(-1)! - triedMs.at(-2)!).toBeGreaterThan(0.9 * BACKOFF_PASSIVE_MS);
+  subject.wrote(3);
+  const wroteMs = subject.nowMs;
+  failUntil(FAILURES_ACTIVE_MAX + 4);
+  expect(triedMs.at(-1)! - wroteMs).toBeLessThanOrEqual(BACKOFF_MS_MAX);
+});
+
 test('[REP6] an alarm tries again whatever is due to anybody, and is armed as long as something is', () => {
   const subject = settled(vectorOf(1)).wrote(2).failed('enam').failed('apac');
+  subject.nowMs += BACKOFF_MS_BASE; // Not before its time.
   subject.take({type: 'alarm'});
   expect(subject.sent.map(({to}) => to).sort()).toEqual([...PEERS].sort());
   expect(subject.replica.armedAtMs).toBe(subject.nowMs + STANDBY_MS);
