@@ -11,7 +11,7 @@ import type {ReplicaId} from '../crdt/dot.ts';
 import {decodeEntryHead, type IdempotencyMark} from '../mesh/entry.ts';
 import {decodeFrame, encodeFrame, type Frame} from '../mesh/frame.ts';
 import {members} from '../mesh/membership.ts';
-import type {Effect, Surroundings as Around} from '../mesh/replica.ts';
+import {type Effect, isOverdue, type Surroundings as Around} from '../mesh/replica.ts';
 import {parseVersionToken, toBase64url, versionToken} from '../mesh/version-token.ts';
 import type {Policy} from '../residency/policy.ts';
 import type {
@@ -294,6 +294,8 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
     async #find(call: Call, options: ReadOptions): Promise<Entity> {
       if (this.#damage) throw this.#damage;
       const entity = this.#entity ?? (await this.#join(call));
+      // Alarms have been lost before, and nobody else would notice while nothing is written.
+      if (isOverdue(entity.mesh, Date.now())) this.#perform(entity.advance({type: 'alarm'}, this.#now()));
       await this.#catchUp(entity, options);
       return entity;
     }

@@ -159,7 +159,9 @@ function take(replica: Replica, event: ReplicaEvent, {nowMs, random}: Surroundin
       return withPeer(replica, event.region, peer => {
         const failures = peer.failures + 1;
         const pull = peer.pull || peer.pulling === 'asking';
-        const retryAtMs = nowMs + random() * backoffMs(failures);
+        // Whole milliseconds, as alarms are: one that rang a fraction early would find nothing due, and be set again for the
+        // very time that it stands for, which the platform takes for the one that has just rung.
+        const retryAtMs = Math.ceil(nowMs + random() * backoffMs(failures));
         return {...peer, inFlight: false, failures, retryAtMs, pull, pulling: 'no'};
       });
     case 'seek':
@@ -313,6 +315,10 @@ function owesEntries(replica: Replica, region: string): boolean {
   return vector === undefined || counterOf(vector, replica.id) < counterOf(replica.vector, replica.id);
 }
 
+/** Whether the alarm that stands is so late that it must be lost: whoever notices acts in its place. */
+export const isOverdue = ({armedAtMs}: Replica, nowMs: number): boolean =>
+  armedAtMs !== undefined && armedAtMs <= nowMs - STANDBY_MS;
+
 /** Nothing is due to anybody, and nothing that was asked for is still to come. */
 export const isSettled = (replica: Replica): boolean =>
   ![...replica.peers].some(([region, peer]) => peer.pulling !== 'no' || isOwed(replica, region));
@@ -330,7 +336,7 @@ function pump(replica: Replica, {nowMs}: Surroundings): Step {
       effects.push(sendTo(replica, region, peer));
       const pulling = peer.pull ? 'asking' : peer.pulling;
       next = withPeer(next, region, sent => ({...sent, inFlight: true, pull: false, pulling}));
-    } else if (due && !peer.inFlight) atMs = Math.max(peer.retryAtMs, nowMs);
+    } else if (due && !peer.inFlight) atMs = Math.max(peer.retryAtMs, nowMs + 1);
     dueMs = Math.min(dueMs ?? atMs, atMs);
   }
   if (dueMs === undefined) {
@@ -339,7 +345,7 @@ function pump(replica: Replica, {nowMs}: Surroundings): Step {
   }
   // An alarm that stands earlier is left alone: it costs a row to move it, and firing early does no harm. One that is long
   // past is lost, and armed again by whatever happens next.
-  const stands = next.armedAtMs !== undefined && next.armedAtMs > nowMs - STANDBY_MS;
+  const stands = next.armedAtMs !== undefined && !isOverdue(next, nowMs);
   if (stands && next.armedAtMs! <= dueMs) return {replica: next, effects};
   return {replica: {...next, armedAtMs: dueMs}, effects: [...effects, {type: 'arm', atMs: dueMs}]};
 }

@@ -12,6 +12,7 @@ import {
   type Effect,
   FAILURES_ACTIVE_MAX,
   isOwed,
+  isOverdue,
   isSettled,
   reopenReplica,
   type Replica,
@@ -117,7 +118,7 @@ test('[REP4] backoff is uniform below a cap that doubles from its base to its ma
       subject.failed('enam');
       const cap = Math.min(BACKOFF_MS_BASE * 2 ** (failures - 1), BACKOFF_MS_MAX);
       expect(subject.peer('enam')).toMatchObject({failures, inFlight: false});
-      expect(subject.peer('enam').retryAtMs).toBeCloseTo(subject.nowMs + random * cap, 6);
+      expect(subject.peer('enam').retryAtMs).toBe(Math.ceil(subject.nowMs + random * cap, 6));
       subject.nowMs += cap;
       subject.take({type: 'alarm'});
       expect(subject.peer('enam').inFlight).toBe(true);
@@ -197,6 +198,35 @@ test('[REP29] an alarm that is long past is lost, and armed again by whatever ha
   expect(subject.wrote(3).effects).toEqual([]); // It may still be on its way.
   subject.nowMs += 1;
   expect(subject.wrote(4).effects).toMatchObject([{type: 'arm', atMs: subject.nowMs + STANDBY_MS}]);
+});
+
+test('[REP30] an alarm stands for a whole millisecond, in the future, at which what it is for is due', () => {
+  const property = fc.property(fc.double({min: 0, max: 0.999, noNaN: true}), fc.nat(12), (random, failures) => {
+    const subject = settled(vectorOf(1))
+      .wrote(2)
+      .answered('apac', applied(vectorOf(2)));
+    subject.random = random;
+    for (let time = 0; time <= failures; time++) {
+      subject.failed('enam').answered('apac', applied(vectorOf(2)), ['enam']);
+      const {armedAtMs} = subject.replica;
+      expect(Number.isInteger(armedAtMs)).toBe(true);
+      while (!subject.peer('enam').inFlight) {
+        const before = subject.nowMs;
+        subject.nowMs = subject.replica.armedAtMs!;
+        expect(subject.nowMs).toBeGreaterThan(before);
+        subject.take({type: 'alarm'});
+      }
+    }
+  });
+  fc.assert(property, {numRuns: 300});
+});
+
+test('[REP31] an alarm is taken for lost once it is a stand-by late, and not before', () => {
+  const subject = settled(vectorOf(1)).wrote(2);
+  const armedAtMs = subject.replica.armedAtMs!;
+  expect(isOverdue(subject.replica, armedAtMs + STANDBY_MS - 1)).toBe(false);
+  expect(isOverdue(subject.replica, armedAtMs + STANDBY_MS)).toBe(true);
+  expect(isOverdue(settled(vectorOf(1)).replica, armedAtMs + STANDBY_MS)).toBe(false);
 });
 
 test('[REP8] opened without an alarm, all members are taken to have acknowledged everything, and nobody is asked', () => {
