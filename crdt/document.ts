@@ -89,16 +89,23 @@ export function encodeDelta(writer: Writer, shape: Shape, delta: EventDelta): vo
   }
 }
 
+/** Fields as deltas and states list them: by name, ascending strictly. */
+function* fieldRecords(reader: Reader): Generator<{name: string; code: number; payload: Uint8Array}> {
+  let previous: string | undefined;
+  for (let left = reader.count(3); left > 0; left--) {
+    const record = {name: reader.string(), code: reader.varint(), payload: reader.bytes()};
+    if (previous !== undefined && record.name <= previous) throw new DecodeError('fields are not in order');
+    previous = record.name;
+    yield record;
+  }
+}
+
 /** Reads the rest of `reader` as the delta of the event `head`. */
 export function decodeDelta(reader: Reader, shape: Shape, head: EventHead): Document {
   const fields = new Map<string, unknown>();
   const opaque = new Map<string, readonly Uint8Array[]>();
   let context = contextOfDot(head);
-  let previous: string | undefined;
-  for (let left = reader.count(3); left > 0; left--) {
-    const [name, code, payload] = [reader.string(), reader.varint(), reader.bytes()];
-    if (previous !== undefined && name <= previous) throw new DecodeError('fields are not in order');
-    previous = name;
+  for (const {name, code, payload} of fieldRecords(reader)) {
     const type = shape.get(name);
     if (type?.code !== code) {
       opaque.set(`${name}#${code}`, [opaqueRecord(head, payload)]);
@@ -156,11 +163,7 @@ export function decodeState(shape: Shape, bytes: Uint8Array): Document {
   const reader = new Reader(bytes);
   const context = contextOfVector(decodeVector(reader));
   const fields = new Map<string, unknown>();
-  let previous: string | undefined;
-  for (let left = reader.count(3); left > 0; left--) {
-    const [name, code, payload] = [reader.string(), reader.varint(), reader.bytes()];
-    if (previous !== undefined && name <= previous) throw new DecodeError('fields are not in order');
-    previous = name;
+  for (const {name, code, payload} of fieldRecords(reader)) {
     const type = shape.get(name);
     if (type?.code !== code) throw new DecodeError(`state of an unknown field: ${name}`);
     const state = decodePart(type, payload);
@@ -168,7 +171,7 @@ export function decodeState(shape: Shape, bytes: Uint8Array): Document {
     fields.set(name, state);
   }
   const opaque = new Map<string, readonly Uint8Array[]>();
-  previous = undefined;
+  let previous: string | undefined;
   for (let left = reader.count(2); left > 0; left--) {
     const key = reader.string();
     const records = Array.from({length: reader.count()}, () => reader.bytes().slice());

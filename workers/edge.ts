@@ -4,7 +4,7 @@ import {type Env, type Surroundings, surroundings} from '../durable-objects/env.
 import {type Links, PEER_CALL_MS_MAX, within} from '../durable-objects/links.ts';
 import {byDistance} from '../residency/distance.ts';
 import {decide, type Label, type Placement, placements} from '../residency/policy.ts';
-import type {Address, Caller, Destination, EntityCalls, Reply} from '../schema/calls.ts';
+import type {Address, Caller, Destination, EntityCalls} from '../schema/calls.ts';
 import type {EntityType} from '../schema/entity-type.ts';
 import {WAIT_MS_MAX} from '../schema/requests.ts';
 import {authenticate, bearerOf, type Scope} from './auth.ts';
@@ -93,10 +93,6 @@ export class Edge {
     } catch (error) {
       throw unreachable(error, place.region);
     }
-  }
-
-  async reply<T>(to: Destination, run: (stub: EntityCalls) => Promise<Reply<T>>): Promise<Reply<T>> {
-    return this.call(to, run);
   }
 }
 

@@ -34,11 +34,11 @@ async function entityCall(request: IRequest, edge: Edge, scope: Scope): Promise<
 }
 
 function commandOptions(request: IRequest): CommandOptions {
-  const {wait} = parsed(WaitQuery, request.query, 'the query');
+  const options = readOptions(request);
   const key = request.headers.get('Idempotency-Key');
   const {success, data} = IdempotencyKey.optional().safeParse(key ?? undefined);
   if (!success) throw new Refusal('invalid-idempotency-key', 'visible ASCII characters, at most 128 of them');
-  return {...readOptions(request), idempotencyKey: data, waitMs: wait};
+  return {...options, idempotencyKey: data};
 }
 
 function readOptions(request: IRequest): CommandOptions {
@@ -82,13 +82,13 @@ export function addEntityRoutes(routes: Routes): void {
   routes.get('/v1/:tenant/:type/:id/log', async (request, edge) => {
     const {after = 0, limit = PAGE_ITEMS_DEFAULT} = parsed(LogQuery, request.query, 'the query');
     const call = await entityCall(request, edge, 'read');
-    const reply = valueOf(await edge.reply(call, stub => stub.log(call, after, limit)));
+    const reply = valueOf(await edge.call(call, stub => stub.log(call, after, limit)));
     return jsonResponse({region: call.place.region, ...reply});
   });
 
   routes.get('/v1/:tenant/:type/:id/replicas', async (request, edge) => {
     const call = await entityCall(request, edge, 'read');
-    return jsonResponse(valueOf(await edge.reply(call, stub => stub.replicas(call))));
+    return jsonResponse(valueOf(await edge.call(call, stub => stub.replicas(call))));
   });
 
   routes.post('/v1/:tenant/:type/:id/commands/:name', async (request, edge) => {
@@ -96,13 +96,13 @@ export function addEntityRoutes(routes: Routes): void {
     const call = await entityCall(request, edge, 'write');
     const input = await jsonBody(edge.request);
     const name = decoded(request.params.name!);
-    return commandResponse(call, valueOf(await edge.reply(call, stub => stub.command(call, name, input, options))));
+    return commandResponse(call, valueOf(await edge.call(call, stub => stub.command(call, name, input, options))));
   });
 
   routes.get('/v1/:tenant/:type/:id', async (request, edge) => {
     const options = readOptions(request);
     const call = await entityCall(request, edge, 'read');
-    const reply = valueOf(await edge.reply(call, stub => stub.read(call, options)));
+    const reply = valueOf(await edge.call(call, stub => stub.read(call, options)));
     const unchanged = request.headers
       .get('If-None-Match')
       ?.split(',')
@@ -115,6 +115,6 @@ export function addEntityRoutes(routes: Routes): void {
     const options = commandOptions(request);
     const call = await entityCall(request, edge, 'write');
     const edits = await jsonBody(edge.request);
-    return commandResponse(call, valueOf(await edge.reply(call, stub => stub.patch(call, edits, options))));
+    return commandResponse(call, valueOf(await edge.call(call, stub => stub.patch(call, edits, options))));
   });
 }

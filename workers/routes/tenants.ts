@@ -38,7 +38,7 @@ const homeOf = (edge: Edge, tenant: Pick<Tenant, 'name' | 'regions' | 'jurisdict
 
 /** Runs a command of the platform's own: without a caller, and so without scopes. */
 async function run(edge: Edge, to: Destination, name: string, input: unknown): Promise<void> {
-  valueOf(await edge.reply(to, stub => stub.command(to, name, input, {})));
+  valueOf(await edge.call(to, stub => stub.command(to, name, input, {})));
 }
 
 async function list(edge: Edge, tenant: Pick<Tenant, 'name' | 'regions' | 'jurisdiction'>): Promise<void> {
