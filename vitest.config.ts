@@ -16,6 +16,7 @@ export default defineConfig({
         test: {
           name: 'node',
           include: ['test/{crdt,mesh,residency,schema,node,contract}/**/*.test.ts', 'test/tidy.test.ts'],
+          setupFiles: ['./test/support/versioned-equality.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
@@ -32,7 +33,7 @@ export default defineConfig({
           name: 'workers',
           include: ['test/workers/**/*.test.ts'],
           testTimeout: 60_000,
-          setupFiles: ['./test/support/leave-nothing-running.ts'],
+          setupFiles: ['./test/support/leave-nothing-running.ts', './test/support/versioned-equality.ts'],
         },
       },
     ],

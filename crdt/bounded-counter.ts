@@ -3,10 +3,12 @@
 // has one writer and only grows, so join is pointwise max and a repeated transfer is harmless.
 import {DecodeError} from './bytes.ts';
 import {inOrder, readInOrder} from './codec.ts';
-import {type CrdtType, type Delta, joinMaps, wholePart} from './crdt-type.ts';
+import {type CrdtType, wholePart} from './crdt-type.ts';
 import type {ReplicaId} from './dot.ts';
 import {type Exact, larger, minus, plus, sum, ZERO} from './exact.ts';
+import {joinMaps} from './keyed.ts';
 import {Refusal} from './refusal.ts';
+import {VersionedMap} from './versioned-map.ts';
 
 /** What one replica has written: rights it made (`given` to itself) or passed on, and rights it has used up. */
 interface Row {
@@ -16,10 +18,8 @@ interface Row {
 
 export type BoundedCounter = ReadonlyMap<ReplicaId, Row>;
 
-const EMPTY: BoundedCounter = new Map();
-const NO_ROW: Row = {given: new Map(), used: ZERO};
-/** What an amount of zero changes: a row without cells has no encoding. */
-const NOTHING: Delta<BoundedCounter> = {state: EMPTY, removed: []};
+const EMPTY: BoundedCounter = VersionedMap.empty();
+const NO_ROW: Row = {given: VersionedMap.empty(), used: ZERO};
 
 function joinRows(a: Row, b: Row): Row {
   const given = joinMaps(a.given, b.given, larger);
@@ -50,21 +50,18 @@ export const value = (state: BoundedCounter): Exact =>
   sum([...state].map(([maker, row]) => minus(row.given.get(maker) ?? ZERO, row.used)));
 
 /** A delta holds only the cells that changed. */
-const delta = (replica: ReplicaId, row: Row): Delta<BoundedCounter> => ({
-  state: new Map([[replica, row]]),
-  removed: [],
-});
+const delta = (replica: ReplicaId, row: Row): BoundedCounter => VersionedMap.single(replica, row);
 
-export function increment(state: BoundedCounter, replica: ReplicaId, amount: Exact): Delta<BoundedCounter> {
+export function increment(state: BoundedCounter, replica: ReplicaId, amount: Exact): BoundedCounter {
   if (amount < 0) throw new Refusal('out-of-range', 'an increment is not negative');
-  if (BigInt(amount) === 0n) return NOTHING;
+  if (BigInt(amount) === 0n) return EMPTY;
   return transferUnchecked(state, replica, replica, amount);
 }
 
 /** Refuses with `insufficient-stock` when nobody known holds enough, with `rights-exhausted` when others do. */
-export function decrement(state: BoundedCounter, replica: ReplicaId, amount: Exact): Delta<BoundedCounter> {
+export function decrement(state: BoundedCounter, replica: ReplicaId, amount: Exact): BoundedCounter {
   if (amount < 0) throw new Refusal('out-of-range', 'a decrement is not negative');
-  if (BigInt(amount) === 0n) return NOTHING;
+  if (BigInt(amount) === 0n) return EMPTY;
   const available = rightsOf(state, replica);
   if (amount > available) {
     const total = value(state);
@@ -73,24 +70,19 @@ export function decrement(state: BoundedCounter, replica: ReplicaId, amount: Exa
       throw new Refusal('insufficient-stock', `asked for ${amount}, and ${total} is all there is`, facts);
     throw new Refusal('rights-exhausted', `asked for ${amount}, but only ${available} may be taken here`, facts);
   }
-  return delta(replica, {given: new Map(), used: plus((state.get(replica) ?? NO_ROW).used, amount)});
+  return delta(replica, {given: NO_ROW.given, used: plus((state.get(replica) ?? NO_ROW).used, amount)});
 }
 
 /** Moves rights; the giver must hold them. */
-export function transfer(state: BoundedCounter, from: ReplicaId, to: ReplicaId, amount: Exact): Delta<BoundedCounter> {
+export function transfer(state: BoundedCounter, from: ReplicaId, to: ReplicaId, amount: Exact): BoundedCounter {
   if (from === to || amount <= 0 || amount > rightsOf(state, from))
     throw new Refusal('rights-exhausted', `cannot pass on ${amount}`, {here: rightsOf(state, from)});
   return transferUnchecked(state, from, to, amount);
 }
 
-function transferUnchecked(
-  state: BoundedCounter,
-  from: ReplicaId,
-  to: ReplicaId,
-  amount: Exact,
-): Delta<BoundedCounter> {
+function transferUnchecked(state: BoundedCounter, from: ReplicaId, to: ReplicaId, amount: Exact): BoundedCounter {
   const before = state.get(from)?.given.get(to) ?? ZERO;
-  return delta(from, {given: new Map([[to, plus(before, amount)]]), used: ZERO});
+  return delta(from, {given: VersionedMap.single(to, plus(before, amount)), used: ZERO});
 }
 
 export const boundedCounter: CrdtType<BoundedCounter> = {
@@ -98,7 +90,7 @@ export const boundedCounter: CrdtType<BoundedCounter> = {
   code: 3,
   empty: EMPTY,
   isEmpty: state => state.size === 0,
-  join: (a, _seenByA, b) => joinMaps(a, b, joinRows),
+  join: (a, _inA, b) => joinMaps(a, b, joinRows),
   encode(encoder, state) {
     encoder.varint(state.size);
     for (const [replica, row] of inOrder(state)) {
@@ -113,14 +105,12 @@ export const boundedCounter: CrdtType<BoundedCounter> = {
   },
   decode(decoder) {
     return readInOrder(
-      decoder,
-      3,
+      decoder.count(3),
       () => decoder.replica(),
       () => {
         const used = decoder.exact();
         const given = readInOrder(
-          decoder,
-          2,
+          decoder.count(2),
           () => decoder.replica(),
           () => decoder.exact(),
         );
@@ -129,11 +119,28 @@ export const boundedCounter: CrdtType<BoundedCounter> = {
       },
     );
   },
+  project(state, places) {
+    const rows = [...places].map(([replica, place]): Row => {
+      const {given, used} = state.get(replica) ?? NO_ROW;
+      const receivers = [...place.given.keys()];
+      const amounts = receivers.map(receiver => given.get(receiver) ?? ZERO);
+      return {given: VersionedMap.ofArrays(receivers, amounts), used: place.used === 0 ? ZERO : used};
+    });
+    return VersionedMap.ofArrays([...places.keys()], rows);
+  },
+  touch: (places, more) => joinMaps(places, more, joinRows),
   tags: () => [],
   reset() {
     throw new Error('a bounded counter cannot be reset: its rights would be lost'); // entityType() lets none into a map.
   },
   parts(state) {
     return wholePart(this, state);
+  },
+  *pieces(state) {
+    for (const [replica, {given, used}] of state) {
+      if (used > 0) yield [undefined, delta(replica, {given: NO_ROW.given, used})];
+      for (const [receiver, amount] of given)
+        yield [undefined, delta(replica, {given: VersionedMap.single(receiver, amount), used: ZERO})];
+    }
   },
 };

@@ -37,10 +37,8 @@ export class Writer {
     if (!Number.isSafeInteger(value) || value < 0) throw new EncodeError(`not a varint: ${value}`);
     this.#room(8);
     let rest = value;
-    while (rest >= 0x80) {
-      this.#bytes[this.#length++] = (rest % 0x80) | 0x80;
-      rest = Math.floor(rest / 0x80);
-    }
+    for (; rest > 0x7fffffff; rest = Math.floor(rest / 0x80)) this.#bytes[this.#length++] = (rest % 0x80) | 0x80;
+    for (; rest >= 0x80; rest >>>= 7) this.#bytes[this.#length++] = (rest & 0x7f) | 0x80;
     this.#bytes[this.#length++] = rest;
   }
 
@@ -81,31 +79,76 @@ export class Writer {
     this.#length = writeUtf8(text, this.#bytes, this.#length);
   }
 
+  /** One byte, then well-formed text whose length is known. */
+  text(first: number, text: string, length: number): void {
+    this.#room(length + 1);
+    this.#bytes[this.#length++] = first;
+    this.#length = writeUtf8(text, this.#bytes, this.#length);
+  }
+
+  /** The units of a text that is all ASCII, from `from` on. */
+  ascii(text: string, from: number): void {
+    this.#room(text.length - from);
+    for (let at = from; at < text.length; at++) this.#bytes[this.#length++] = text.charCodeAt(at);
+  }
+
+  /** Where the next byte goes. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Puts the length, in bytes, of all that was written since `from` in front of it. */
+  prefixLength(from: number): void {
+    const length = this.#length - from;
+    this.varint(length); // At the end first, to learn how long it is itself.
+    const size = this.#length - from - length;
+    const prefix = this.#bytes.slice(from + length, this.#length);
+    this.#bytes.copyWithin(from + size, from, from + length);
+    this.#bytes.set(prefix, from);
+  }
+
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#length);
   }
 }
 
+/** Below this a text is put together by hand, above it the engine reads the whole input as text once. */
+const TEXT_AT_ONCE_MIN = 96;
+const ascii = new TextDecoder();
+
 export class Reader {
   readonly #bytes: Uint8Array;
-  #at = 0;
+  #at: number;
+  #end: number;
+  /** The input as text, one unit for each byte, with something else in place of what is not ASCII. */
+  #text: string | undefined;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
+    this.#at = 0;
+    this.#end = bytes.length;
   }
 
   get remaining(): number {
-    return this.#bytes.length - this.#at;
+    return this.#end - this.#at;
+  }
+
+  /** Where the next byte is. */
+  get at(): number {
+    return this.#at;
   }
 
   byte(): number {
-    const value = this.#bytes[this.#at];
-    if (value === undefined) throw new DecodeError('ends too early');
-    this.#at++;
-    return value;
+    if (this.#at >= this.#end) throw new DecodeError('ends too early');
+    return this.#bytes[this.#at++]!;
   }
 
   varint(): number {
+    const first = this.#bytes[this.#at]!;
+    if (first < 0x80 && this.#at < this.#end) {
+      this.#at++;
+      return first;
+    }
     const value = this.exact();
     if (typeof value === 'bigint') throw new DecodeError('number too large');
     return value;
@@ -138,7 +181,11 @@ export class Reader {
 
   /** A declared count of things that take at least `bytesEach`; more than could follow is refused before any allocation. */
   count(bytesEach = 1): number {
-    const count = this.varint();
+    return this.within(this.varint(), bytesEach);
+  }
+
+  /** The same for a count that was read otherwise. */
+  within(count: number, bytesEach: number): number {
     if (count * bytesEach > this.remaining) throw new DecodeError('declares more than it holds');
     return count;
   }
@@ -148,26 +195,78 @@ export class Reader {
     return new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0);
   }
 
-  /** A view of the next bytes, valid as long as the input is. */
-  raw(length: number): Uint8Array {
+  /** Skips the next bytes, and returns where they began. */
+  #skip(length: number): number {
     if (length > this.remaining) throw new DecodeError('ends too early');
     this.#at += length;
-    return this.#bytes.subarray(this.#at - length, this.#at);
+    return this.#at - length;
+  }
+
+  /** A view of the next bytes, valid as long as the input is. */
+  raw(length: number): Uint8Array {
+    const from = this.#skip(length);
+    return this.#bytes.subarray(from, this.#at);
+  }
+
+  /** Copies the next bytes without a view of them in between. */
+  copyTo(into: Uint8Array, offset: number, length: number): void {
+    const from = this.#skip(length);
+    for (let at = 0; at < length; at++) into[offset + at] = this.#bytes[from + at]!;
   }
 
   bytes(): Uint8Array {
     return this.raw(this.count());
   }
 
-  string(): string {
-    const text = readUtf8(this.bytes());
+  /** UTF-8 of `length` bytes. */
+  text(length: number): string {
+    const from = this.#skip(length);
+    if (this.#bytes.length < TEXT_AT_ONCE_MIN || length < 4) return this.#slowText(from);
+    for (let at = from; at < this.#at; at++) if (this.#bytes[at]! >= 0x80) return this.#slowText(from);
+    return (this.#text ??= asciiOf(this.#bytes)).slice(from, this.#at);
+  }
+
+  #slowText(from: number): string {
+    const text = readUtf8(this.#bytes, from, this.#at);
     if (text === undefined) throw new DecodeError('string is not UTF-8');
     return text;
+  }
+
+  string(): string {
+    return this.text(this.count());
+  }
+
+  /** Whether the next bytes are these; skips them if so. */
+  skipIf(bytes: Uint8Array): boolean {
+    if (bytes.length > this.remaining) return false;
+    for (let index = 0; index < bytes.length; index++) if (this.#bytes[this.#at + index] !== bytes[index]) return false;
+    this.#at += bytes.length;
+    return true;
+  }
+
+  /** Goes on with the next `length` bytes as if they were all; returns what `leave` takes. */
+  enter(length: number): number {
+    if (length > this.remaining) throw new DecodeError('ends too early');
+    const outer = this.#end;
+    this.#end = this.#at + length;
+    return outer;
+  }
+
+  leave(outer: number): void {
+    this.end();
+    this.#end = outer;
   }
 
   end(): void {
     if (this.remaining > 0) throw new DecodeError('bytes left over');
   }
+}
+
+/** One unit for each byte; what is not ASCII becomes a question mark, so that the engine takes its fast path. */
+export function asciiOf(bytes: Uint8Array): string {
+  const clean = bytes.slice();
+  for (let at = 0; at < clean.length; at++) if (clean[at]! >= 0x80) clean[at] = 0x3f;
+  return ascii.decode(clean);
 }
 
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {

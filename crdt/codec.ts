@@ -1,166 +1,367 @@
-// Replica ids cost eight bytes; inside one encoding they are indices into its table. A delta's encoding is relative to its
-// event: the origin is index 0 and needs no table, the event's own tags and stamp are one byte. A state's is relative to
-// nothing, so that two replicas write the same bytes.
-import {DecodeError, fromHex, Reader, toHex, Writer} from './bytes.ts';
+// What all encodings share. Replica ids cost eight bytes; inside one encoding they are places in its table. A table knows
+// how far each replica had come, so a tag is how far it lies behind that, and a stamp how far it lies behind the latest:
+// small numbers, and none that claims more than was seen.
+import {asciiOf, DecodeError, EncodeError, fromHex, Reader, toHex, Writer} from './bytes.ts';
 import {compareTags, type Dot, REPLICA_ID_BYTES, type ReplicaId, type Tag} from './dot.ts';
-import {compareTimes, decodeTime, encodeTime, type HybridTime} from './hybrid-clock.ts';
+import type {HybridTime} from './hybrid-clock.ts';
+import {readUtf8, utf8Length, writeUtf8} from './utf8.ts';
 import type {VersionVector} from './version-vector.ts';
+import {VersionedMap} from './versioned-map.ts';
 
 export interface EventHead extends Dot {
   readonly time: HybridTime;
 }
 
-export class Encoder extends Writer {
-  readonly #event: EventHead | undefined;
-  readonly #table = new Map<ReplicaId, number>();
+/** Bytes that the keys of one encoding may have together, shared beginnings counted each time: what a reader allocates. */
+export const KEY_BYTES_MAX = 16 * 1024 * 1024;
+/** Keys below this are read one by one. */
+const KEYS_AT_ONCE_MIN = 8;
+const NIBBLE = 15;
 
-  constructor(event?: EventHead) {
-    super();
-    this.#event = event;
-    if (event) this.#table.set(event.replica, 0);
+/** The replicas of an encoding. The first ones have a ceiling, the greatest counter that a tag of theirs can have. */
+export class ReplicaTable {
+  readonly ids: ReplicaId[];
+  readonly #ceilings: number[];
+  /** By id, for tables that are too long to scan. */
+  #indices: Map<ReplicaId, number> | undefined;
+
+  constructor(ids: readonly ReplicaId[], ceilings: readonly number[]) {
+    this.ids = [...ids];
+    this.#ceilings = [...ceilings];
   }
 
-  replica(id: ReplicaId): void {
-    let index = this.#table.get(id);
-    if (index === undefined) this.#table.set(id, (index = this.#table.size));
-    this.varint(index);
+  static ofVector(vector: VersionVector): ReplicaTable {
+    const entries = inOrder(vector);
+    return new ReplicaTable(
+      entries.map(([id]) => id),
+      entries.map(([, counter]) => counter),
+    );
   }
 
-  tag({replica, counter, index}: Tag): void {
-    if (this.#event && replica === this.#event.replica && counter === this.#event.counter) {
-      this.varint(0); // No event has counter 0, so this says "of the event itself".
-      return this.varint(index);
-    }
-    this.varint(counter);
-    this.replica(replica);
-    this.varint(index);
+  /** How many have a ceiling; the rest was added. */
+  get known(): number {
+    return this.#ceilings.length;
   }
 
-  tags(tags: readonly Tag[]): void {
-    this.varint(tags.length);
-    for (const tag of tags) this.tag(tag);
+  get added(): readonly ReplicaId[] {
+    return this.ids.slice(this.known);
   }
 
-  time(time: HybridTime): void {
-    if (this.#event && compareTimes(time, this.#event.time) === 0) return this.byte(0);
-    this.byte(1);
-    encodeTime(this, time);
+  ceiling(index: number): number | undefined {
+    return this.#ceilings[index];
   }
 
-  /** The table, then what was written. */
-  override finish(): Uint8Array {
-    const whole = new Writer();
-    const ids = [...this.#table.keys()].slice(this.#event ? 1 : 0);
-    whole.varint(ids.length);
-    for (const id of ids) whole.raw(fromHex(id));
-    whole.raw(super.finish());
-    return whole.finish();
+  find(id: ReplicaId): number {
+    if (this.ids.length <= 16) return this.ids.indexOf(id);
+    this.#indices ??= new Map(this.ids.map((known, index) => [known, index]));
+    return this.#indices.get(id) ?? -1;
+  }
+
+  add(id: ReplicaId): number {
+    this.#indices?.set(id, this.ids.length);
+    return this.ids.push(id) - 1;
+  }
+
+  /** For tables that last: all ids have ceilings then, 0 where nothing was seen of them. */
+  raise(index: number, ceiling: number): void {
+    while (this.#ceilings.length < this.ids.length) this.#ceilings.push(0);
+    this.#ceilings[index] = ceiling;
   }
 }
 
-export class Decoder extends Reader {
-  readonly #event: EventHead | undefined;
-  readonly #table: readonly ReplicaId[];
-  #used: number;
+// The low bits of a tag's first number; the replica is above them.
+const [NEWEST, NEWEST_INDEXED, BEHIND, BEHIND_INDEXED, LIST] = [0, 1, 2, 3, 4];
+const KINDS = 8;
 
-  constructor(bytes: Uint8Array, event?: EventHead) {
-    super(bytes);
-    this.#event = event;
-    const ids = Array.from(
-      {length: this.count(REPLICA_ID_BYTES)},
-      () => toHex(this.raw(REPLICA_ID_BYTES)) as ReplicaId,
-    );
-    this.#table = event ? [event.replica, ...ids] : ids;
-    if (new Set(this.#table).size < this.#table.length) throw new DecodeError('replica twice in the table');
-    this.#used = event ? 1 : 0;
+export class Encoder extends Writer {
+  readonly table: ReplicaTable;
+  readonly #latest: HybridTime | undefined;
+  #keyBytes = 0;
+
+  constructor(table: ReplicaTable, latest?: HybridTime) {
+    super();
+    this.table = table;
+    this.#latest = latest;
   }
 
-  replica(): ReplicaId {
-    const index = this.varint();
-    const id = this.#table[index];
-    // The table is in order of first use: any other order would be a second encoding of the same value.
+  replicaIndex(id: ReplicaId): number {
+    const index = this.table.find(id);
+    return index < 0 ? this.table.add(id) : index;
+  }
+
+  replica(id: ReplicaId): void {
+    this.varint(this.replicaIndex(id));
+  }
+
+  #tag({replica, counter, index}: Tag): void {
+    const at = this.replicaIndex(replica);
+    const ceiling = this.table.ceiling(at);
+    const distance = ceiling === undefined ? counter : ceiling - counter;
+    if (distance < 0) throw new EncodeError('tag of an event that was not seen');
+    if (distance === 0) this.varint(at * KINDS + (index > 0 ? NEWEST_INDEXED : NEWEST));
+    else {
+      this.varint(at * KINDS + (index > 0 ? BEHIND_INDEXED : BEHIND));
+      this.varint(distance);
+    }
+    if (index > 0) this.varint(index);
+  }
+
+  /** Writes in order of their tags, each followed by what `rest` writes of it. */
+  tagged<T extends Tag>(writes: readonly T[], rest?: (write: T) => void): void {
+    if (writes.length !== 1) this.varint(writes.length * KINDS + LIST);
+    for (const write of writes) {
+      this.#tag(write);
+      rest?.(write);
+    }
+  }
+
+  time({ms, logical}: HybridTime): void {
+    if (!this.#latest) {
+      this.varint(ms);
+      return this.varint(logical);
+    }
+    const behind = this.#latest.ms - ms;
+    const order = behind === 0 ? this.#latest.logical - logical : logical;
+    if (behind < 0 || order < 0) throw new EncodeError('stamp later than the latest');
+    this.varint(behind === 0 ? order * 2 : behind * 2 + 1);
+    if (behind > 0) this.varint(logical);
+  }
+
+  /** Keys in their order, each without what it shares with the one before. */
+  keys(keys: readonly string[]): void {
+    let previous = '';
+    let plain = true;
+    for (const key of keys) {
+      const length = utf8Length(key);
+      if (length === undefined) throw new EncodeError('string with a lone surrogate');
+      if ((this.#keyBytes += length) > KEY_BYTES_MAX) throw new EncodeError('keys too long');
+      const wasPlain = plain;
+      plain = length === key.length;
+      // Where every unit is a byte the text is as good as its bytes, and making those costs more than all the rest.
+      const shared = plain && wasPlain ? sharedUnits(previous, key) : sharedBytes(utf8Of(previous), utf8Of(key));
+      const own = length - shared;
+      this.byte(Math.min(shared, NIBBLE) * 16 + Math.min(own, NIBBLE));
+      if (shared >= NIBBLE) this.varint(shared - NIBBLE);
+      if (own >= NIBBLE) this.varint(own - NIBBLE);
+      if (plain) this.ascii(key, shared);
+      else this.raw(utf8Of(key).subarray(shared));
+      previous = key;
+    }
+  }
+}
+
+function sharedUnits(a: string, b: string): number {
+  const limit = Math.min(a.length, b.length);
+  let shared = 0;
+  while (shared < limit && a.charCodeAt(shared) === b.charCodeAt(shared)) shared++;
+  return shared;
+}
+
+function sharedBytes(a: Uint8Array, b: Uint8Array): number {
+  const limit = Math.min(a.length, b.length);
+  let shared = 0;
+  while (shared < limit && a[shared] === b[shared]) shared++;
+  return shared;
+}
+
+function utf8Of(text: string): Uint8Array {
+  const bytes = new Uint8Array(utf8Length(text)!);
+  writeUtf8(text, bytes, 0);
+  return bytes;
+}
+
+export class Decoder extends Reader {
+  readonly table: ReplicaTable;
+  readonly #latest: HybridTime | undefined;
+  #used: number;
+  #keyBytes = 0;
+
+  constructor(bytes: Uint8Array, table: ReplicaTable, latest?: HybridTime) {
+    super(bytes);
+    this.table = table;
+    this.#latest = latest;
+    this.#used = table.known;
+  }
+
+  replicaAt(index: number): ReplicaId {
+    const id = this.table.ids[index];
+    // Added replicas are in order of first use: any other order would be a second encoding of the same value.
     if (id === undefined || index > this.#used) throw new DecodeError('replica table out of order');
     if (index === this.#used) this.#used++;
     return id;
   }
 
-  tag(): Tag {
-    const counter = this.varint();
-    if (counter === 0) {
-      if (!this.#event) throw new DecodeError('tag without its event');
-      return {replica: this.#event.replica, counter: this.#event.counter, index: this.varint()};
-    }
-    const tag = {counter, replica: this.replica(), index: this.varint()};
-    if (this.#event && tag.replica === this.#event.replica && counter === this.#event.counter)
-      throw new DecodeError('tag is not canonical');
-    return tag;
+  replica(): ReplicaId {
+    return this.replicaAt(this.varint());
   }
 
-  tags(): readonly Tag[] {
-    const tags = Array.from({length: this.count(2)}, () => this.tag());
-    for (let index = 1; index < tags.length; index++)
-      if (compareTags(tags[index - 1]!, tags[index]!) >= 0) throw new DecodeError('tags are not in order');
-    return tags;
+  #tag(first: number): Tag {
+    const at = Math.floor(first / KINDS);
+    const kind = first % KINDS;
+    if (kind > BEHIND_INDEXED) throw new DecodeError('unknown kind of tag');
+    const replica = this.replicaAt(at);
+    const ceiling = this.table.ceiling(at);
+    const distance = kind >= BEHIND ? this.varint() : 0;
+    const indexed = kind === NEWEST_INDEXED || kind === BEHIND_INDEXED;
+    const index = indexed ? this.varint() : 0;
+    const counter = ceiling === undefined ? distance : ceiling - distance;
+    if (counter < 1 || (kind >= BEHIND && distance === 0) || (indexed && index === 0))
+      throw new DecodeError('tag is not canonical');
+    return {replica, counter, index};
+  }
+
+  tagged<T extends Tag>(rest: (tag: Tag) => T): readonly T[];
+  tagged(): readonly Tag[];
+  tagged(rest?: (tag: Tag) => Tag): readonly Tag[] {
+    const first = this.varint();
+    if (first % KINDS !== LIST) {
+      const tag = this.#tag(first);
+      return [rest ? rest(tag) : tag];
+    }
+    const length = Math.floor(first / KINDS);
+    if (length === 1 || length > this.remaining) throw new DecodeError('list of tags is not canonical');
+    const writes: Tag[] = [];
+    for (let left = length; left > 0; left--) {
+      const tag = this.#tag(this.varint());
+      if (writes.length > 0 && compareTags(writes.at(-1)!, tag) >= 0) throw new DecodeError('tags are not in order');
+      writes.push(rest ? rest(tag) : tag);
+    }
+    return writes;
   }
 
   time(): HybridTime {
-    const explicit = this.byte();
-    if (explicit > 1) throw new DecodeError('unknown kind of time');
-    if (explicit === 0) {
-      if (!this.#event) throw new DecodeError('time without its event');
-      return this.#event.time;
-    }
-    const time = decodeTime(this);
-    if (this.#event && compareTimes(time, this.#event.time) === 0) throw new DecodeError('time is not canonical');
+    const latest = this.#latest;
+    if (!latest) return {ms: this.varint(), logical: this.varint()};
+    const first = this.varint();
+    const behind = first % 2 === 1 ? (first - 1) / 2 : 0;
+    const time =
+      first % 2 === 1
+        ? {ms: latest.ms - behind, logical: this.varint()}
+        : {ms: latest.ms, logical: latest.logical - first / 2};
+    if (time.ms < 0 || time.logical < 0 || (first % 2 === 1 && behind === 0))
+      throw new DecodeError('time is not canonical');
     return time;
   }
 
-  override end(): void {
-    if (this.#used < this.#table.length) throw new DecodeError('replica that nothing uses');
-    super.end();
+  keys(count: number): string[] {
+    const [starts, bytes] = this.#expandedKeys(count);
+    const whole = count >= KEYS_AT_ONCE_MIN ? asciiOf(bytes) : undefined;
+    const keys = new Array<string>(count);
+    for (let at = 0; at < count; at++) {
+      const [from, to] = [starts[at]!, starts[at + 1]!];
+      const key = whole !== undefined && isAscii(bytes, from, to) ? whole.slice(from, to) : readUtf8(bytes, from, to);
+      if (key === undefined) throw new DecodeError('key is not UTF-8');
+      if (at > 0 && key <= keys[at - 1]!) throw new DecodeError('keys are not in order');
+      keys[at] = key;
+    }
+    return keys;
+  }
+
+  /** The keys with what they share, one after the other, and where each starts. */
+  #expandedKeys(count: number): [starts: Uint32Array, bytes: Uint8Array] {
+    const starts = new Uint32Array(count + 1);
+    let bytes = new Uint8Array(Math.max(64, count * 16));
+    for (let at = 0; at < count; at++) {
+      const lengths = this.byte();
+      const shared = lengths >> 4 === NIBBLE ? NIBBLE + this.varint() : lengths >> 4;
+      const own = lengths % 16 === NIBBLE ? NIBBLE + this.varint() : lengths % 16;
+      const [start, before] = [starts[at]!, at > 0 ? starts[at - 1]! : 0];
+      const end = start + shared + own;
+      if (shared > start - before) throw new DecodeError('key shares more than there is');
+      this.#keyBytes += shared + own;
+      if (this.#keyBytes > KEY_BYTES_MAX) throw new DecodeError('keys too long');
+      if (own > this.remaining) throw new DecodeError('ends too early');
+      if (end > bytes.length) {
+        const grown = new Uint8Array(Math.max(end, bytes.length * 2));
+        grown.set(bytes);
+        bytes = grown;
+      }
+      bytes.copyWithin(start, before, before + shared);
+      this.copyTo(bytes, start + shared, own);
+      // Sharing one byte less would be a second encoding of the same key.
+      if (own > 0 && before + shared < start && bytes[before + shared] === bytes[start + shared])
+        throw new DecodeError('key shares less than it could');
+      starts[at + 1] = end;
+    }
+    return [starts, bytes.subarray(0, starts[count])];
+  }
+
+  /** What was not known when the encoding was made must be in use. */
+  endTable(): void {
+    if (this.#used < this.table.ids.length) throw new DecodeError('replica that nothing uses');
   }
 }
 
-/** Map entries in canonical order of their keys. */
-export const inOrder = <K extends string, V>(map: ReadonlyMap<K, V>): [K, V][] =>
-  [...map].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+function isAscii(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if (bytes[at]! >= 0x80) return false;
+  return true;
+}
 
-/** Reads `count` entries whose keys must ascend strictly. */
+/** Map entries in canonical order of their keys. */
+export function inOrder<K extends string, V>(map: ReadonlyMap<K, V>): [K, V][] {
+  const entries = [...map];
+  for (let at = 1; at < entries.length; at++)
+    if (entries[at - 1]![0] > entries[at]![0]) return entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  return entries;
+}
+
+/** Reads entries whose keys must ascend strictly. */
 export function readInOrder<K extends string, V>(
-  decoder: Decoder,
-  bytesEach: number,
+  count: number,
   key: () => K,
-  value: () => V,
-): ReadonlyMap<K, V> {
-  const map = new Map<K, V>();
-  let previous: K | undefined;
-  for (let left = decoder.count(bytesEach); left > 0; left--) {
+  value: (key: K) => V,
+): VersionedMap<K, V> {
+  const keys: K[] = [];
+  const values: V[] = [];
+  for (let left = count; left > 0; left--) {
     const next = key();
-    if (previous !== undefined && next <= previous) throw new DecodeError('keys are not in order');
-    map.set(next, value());
-    previous = next;
+    if (keys.length > 0 && next <= keys.at(-1)!) throw new DecodeError('keys are not in order');
+    keys.push(next);
+    values.push(value(next));
   }
-  return map;
+  return VersionedMap.ofArrays(keys, values);
+}
+
+export function encodeReplica(writer: Writer, id: ReplicaId): void {
+  writer.raw(fromHex(id));
+}
+
+const ID_CACHE = 1024;
+const knownIds = new Array<{high: number; low: number; id: ReplicaId} | undefined>(ID_CACHE);
+
+/** The engine's own copy of the text: two of those are compared at a glance, and ids are compared more than anything else. */
+export const internId = (id: ReplicaId): ReplicaId => Object.keys({[id]: true})[0] as ReplicaId;
+
+/** The same text for the same id as long as few are in use: making it costs more than the rest of an event. */
+export function decodeReplica(reader: Reader): ReplicaId {
+  const bytes = reader.raw(REPLICA_ID_BYTES);
+  const high = (bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!;
+  const low = (bytes[4]! << 24) | (bytes[5]! << 16) | (bytes[6]! << 8) | bytes[7]!;
+  const slot = (high ^ low) & (ID_CACHE - 1);
+  const known = knownIds[slot];
+  if (known?.high === high && known.low === low) return known.id;
+  const id = internId(toHex(bytes) as ReplicaId);
+  knownIds[slot] = {high, low, id};
+  return id;
 }
 
 /** A version vector with its ids in full, for places that have no table. */
 export function encodeVector(writer: Writer, vector: VersionVector): void {
   writer.varint(vector.size);
   for (const [replica, counter] of inOrder(vector)) {
-    writer.raw(fromHex(replica));
+    encodeReplica(writer, replica);
     writer.varint(counter);
   }
 }
 
 export function decodeVector(reader: Reader): VersionVector {
-  const vector = new Map<ReplicaId, number>();
-  let previous = '';
-  for (let left = reader.count(REPLICA_ID_BYTES + 1); left > 0; left--) {
-    const replica = toHex(reader.raw(REPLICA_ID_BYTES)) as ReplicaId;
-    const counter = reader.varint();
-    if (replica <= previous || counter === 0) throw new DecodeError('vector is not canonical');
-    vector.set(replica, counter);
-    previous = replica;
-  }
-  return vector;
+  return readInOrder(
+    reader.count(REPLICA_ID_BYTES + 1),
+    () => decodeReplica(reader),
+    () => {
+      const counter = reader.varint();
+      if (counter === 0) throw new DecodeError('vector is not canonical');
+      return counter;
+    },
+  );
 }

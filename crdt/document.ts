@@ -1,19 +1,31 @@
 // A document: named fields of CRDT types under one causal context. One event's delta and a replica's whole state are both
 // documents, and one join serves local writes, gossip and recovery.
-import {compareBytes, DecodeError, EncodeError, fromHex, Reader, sameBytes, Writer} from './bytes.ts';
+import {compareBytes, DecodeError, Reader, sameBytes, Writer} from './bytes.ts';
+import {partOf, wholeOf} from './causal-context.ts';
 import {
-  type CausalContext,
-  contextOfDot,
-  contextOfTags,
-  contextOfVector,
-  EMPTY_CONTEXT,
-  isContiguous,
-  union,
-  vectorOf,
-} from './causal-context.ts';
-import {Decoder, decodeVector, Encoder, encodeVector, type EventHead, inOrder} from './codec.ts';
-import type {CrdtType, Delta} from './crdt-type.ts';
-import {encodeTime} from './hybrid-clock.ts';
+  decodeReplica,
+  Decoder,
+  decodeVector,
+  encodeReplica,
+  Encoder,
+  encodeVector,
+  type EventHead,
+  inOrder,
+  ReplicaTable,
+} from './codec.ts';
+import type {CrdtType} from './crdt-type.ts';
+import {REPLICA_ID_BYTES, type ReplicaId} from './dot.ts';
+import {compareTimes, decodeTime, encodeTime, EPOCH, type HybridTime} from './hybrid-clock.ts';
+import {
+  before,
+  counterOf,
+  coversVector,
+  EMPTY_VECTOR,
+  joinVectors,
+  type VersionVector,
+  withDot,
+} from './version-vector.ts';
+import {VersionedMap} from './versioned-map.ts';
 
 // `any`: a shape mixes state types, and a field's type and state always travel together.
 // oxlint-disable-next-line typescript/no-explicit-any
@@ -23,32 +35,71 @@ export type Shape = ReadonlyMap<string, AnyCrdtType>;
 export interface Document {
   readonly fields: ReadonlyMap<string, unknown>;
   /**
-   * Deltas of fields that this build does not know, by `name#code`, each with the head of its event: part of the state, so
-   * that replicas of this build still agree. A build that knows the field reads its deltas from the log instead.
+   * Fields that this build does not know, by `name#code`, as they came, each with the head it came under: part of the state,
+   * so that replicas of this build still agree. A build that knows the field reads its deltas from the log instead.
    */
   readonly opaque: ReadonlyMap<string, readonly Uint8Array[]>;
-  readonly context: CausalContext;
+  /** Every event that is in it. */
+  readonly vector: VersionVector;
+  /** The greatest stamp of them. */
+  readonly latest: HybridTime;
 }
 
-export const EMPTY_DOCUMENT: Document = {fields: new Map(), opaque: new Map(), context: EMPTY_CONTEXT};
+/** A partial document: of each field, the places that changed since `since`. */
+export interface Delta extends Document {
+  /** What a document must cover for this delta to join it. */
+  readonly since: VersionVector;
+}
 
-export const vectorOfDocument = (document: Document) => vectorOf(document.context);
+/** A delta that cannot be joined yet: what it builds on has not arrived. */
+export class MissingEvents extends Error {
+  override readonly name = 'MissingEvents';
+}
+
+const NO_FIELDS: Document['fields'] = VersionedMap.empty();
+const NO_OPAQUE: Document['opaque'] = VersionedMap.empty();
+export const EMPTY_DOCUMENT: Document = {fields: NO_FIELDS, opaque: NO_OPAQUE, vector: EMPTY_VECTOR, latest: EPOCH};
 
 export function fieldState<S>(document: Document, name: string, type: CrdtType<S>): S {
   return (document.fields.get(name) as S | undefined) ?? type.empty;
 }
 
-/** Commutative, associative, idempotent; never mutates; unchanged fields stay identical. */
-export function join(shape: Shape, a: Document, b: Document): Document {
-  const fields = new Map(a.fields);
-  for (const name of new Set([...a.fields.keys(), ...b.fields.keys()])) {
-    const type = shape.get(name);
-    if (!type) throw new Error(`field outside the shape: ${name}`);
-    const state = type.join(fieldState(a, name, type), a.context, fieldState(b, name, type), b.context);
-    if (type.isEmpty(state)) fields.delete(name);
-    else fields.set(name, state);
-  }
-  return {fields, opaque: joinOpaque(a.opaque, b.opaque), context: union(a.context, b.context)};
+function knownType(shape: Shape, name: string): AnyCrdtType {
+  const type = shape.get(name);
+  if (!type) throw new Error(`field outside the shape: ${name}`);
+  return type;
+}
+
+/**
+ * Commutative, associative, idempotent; never mutates; unchanged fields stay identical, and a document that learns nothing
+ * stays itself. Throws MissingEvents when `b` is a delta and `a` does not cover what it builds on (the causal delta-merging
+ * condition of Almeida, Shoker, Baquero 2018).
+ */
+export function join(shape: Shape, a: Document, b: Document | Delta): Document {
+  if (coversVector(a.vector, b.vector)) return a;
+  const partial = 'since' in b;
+  if (partial && !coversVector(a.vector, b.since))
+    throw new MissingEvents('the delta builds on events that are missing');
+  const inA = wholeOf(a.vector);
+  const inB = partial ? partOf(b.vector) : wholeOf(b.vector);
+  const names: string[] = [];
+  const states: unknown[] = [];
+  const put = (name: string, theirs: unknown) => {
+    const type = knownType(shape, name);
+    const ours: unknown = a.fields.get(name);
+    const state: unknown = type.join(ours ?? type.empty, inA, theirs ?? type.empty, inB);
+    if (state === ours || (ours === undefined && type.isEmpty(state))) return;
+    names.push(name);
+    states.push(type.isEmpty(state) ? undefined : state);
+  };
+  for (const [name, theirs] of b.fields) put(name, theirs);
+  if (!partial) for (const name of a.fields.keys()) if (!b.fields.has(name)) put(name, undefined);
+  return {
+    fields: VersionedMap.of(a.fields).change(names, states),
+    opaque: joinOpaque(a.opaque, b.opaque),
+    vector: joinVectors(a.vector, b.vector),
+    latest: compareTimes(a.latest, b.latest) < 0 ? b.latest : a.latest,
+  };
 }
 
 function joinOpaque(a: Document['opaque'], b: Document['opaque']): Document['opaque'] {
@@ -64,115 +115,267 @@ function joinOpaque(a: Document['opaque'], b: Document['opaque']): Document['opa
   return joined;
 }
 
+/** Whether `b` holds all that `a` does. */
+export const leq = (shape: Shape, a: Document, b: Document): boolean => join(shape, b, a) === b;
+
 /** What one event changed, by field. */
 export interface EventDelta {
   readonly head: EventHead;
-  readonly fields: ReadonlyMap<string, Delta<unknown>>;
+  /** Of the others, those that matter: whose writes it replaced, and who was heard since its author's last event. */
+  readonly heard: VersionVector;
+  readonly fields: ReadonlyMap<string, unknown>;
 }
 
-export function documentOf({head, fields}: EventDelta): Document {
-  let context = contextOfDot(head);
-  for (const {removed} of fields.values()) context = union(context, contextOfTags(removed));
-  return {fields: new Map([...fields].map(([name, {state}]) => [name, state])), opaque: new Map(), context};
+export function documentOf({head, heard, fields}: EventDelta): Delta {
+  return {fields, opaque: NO_OPAQUE, ...contextOf(head, heard)};
 }
 
-export function encodeDelta(writer: Writer, shape: Shape, delta: EventDelta): void {
-  writer.varint(delta.fields.size);
-  for (const [name, {state, removed}] of inOrder(delta.fields)) {
-    const type = shape.get(name)!;
-    const encoder = new Encoder(delta.head);
-    type.encode(encoder, state);
-    encoder.tags(removed);
-    writer.string(name);
-    writer.varint(type.code);
-    writer.bytes(encoder.finish());
+function contextOf(head: EventHead, heard: VersionVector): Pick<Delta, 'vector' | 'since' | 'latest'> {
+  const vector = withDot(heard, head);
+  return {vector, since: before(vector, head), latest: head.time};
+}
+
+export function encodeFields(
+  encoder: Encoder,
+  shape: Shape,
+  fields: ReadonlyMap<string, unknown>,
+  partial: boolean,
+): void {
+  encoder.varint(fields.size);
+  for (const [name, state] of inOrder(fields)) {
+    const type = knownType(shape, name);
+    encoder.string(name);
+    encoder.varint(type.code);
+    const from = encoder.length;
+    type.encode(encoder, state, partial);
+    encoder.prefixLength(from);
   }
 }
 
-/** Fields as deltas and states list them: by name, ascending strictly. */
-function* fieldRecords(reader: Reader): Generator<{name: string; code: number; payload: Uint8Array}> {
+/** Keeps a field that this build does not know. */
+export type Keep = (name: string, code: number, payload: Uint8Array) => void;
+
+/** Fields as deltas and states list them: by name, ascending strictly. Unknown ones go to `keep`. */
+function decodeFields(decoder: Decoder, shape: Shape, partial: boolean, keep: Keep): Document['fields'] {
+  const [names, states]: [string[], unknown[]] = [[], []];
   let previous: string | undefined;
-  for (let left = reader.count(3); left > 0; left--) {
-    const record = {name: reader.string(), code: reader.varint(), payload: reader.bytes()};
-    if (previous !== undefined && record.name <= previous) throw new DecodeError('fields are not in order');
-    previous = record.name;
-    yield record;
-  }
-}
-
-/** Reads the rest of `reader` as the delta of the event `head`. */
-export function decodeDelta(reader: Reader, shape: Shape, head: EventHead): Document {
-  const fields = new Map<string, unknown>();
-  const opaque = new Map<string, readonly Uint8Array[]>();
-  let context = contextOfDot(head);
-  for (const {name, code, payload} of fieldRecords(reader)) {
+  let allKnown = true;
+  const likely = likelyNames(shape);
+  let next = 0;
+  for (let left = decoder.count(3); left > 0; left--) {
+    // Most encodings name the fields that this build has, in this order: comparing is cheaper than reading.
+    while (next < likely.length && !decoder.skipIf(likely[next]!.bytes)) next++;
+    const name = next < likely.length ? likely[next++]!.name : decoder.string();
+    if (previous !== undefined && name <= previous) throw new DecodeError('fields are not in order');
+    previous = name;
+    const code = decoder.varint();
+    const length = decoder.count();
     const type = shape.get(name);
     if (type?.code !== code) {
-      opaque.set(`${name}#${code}`, [opaqueRecord(head, payload)]);
+      allKnown = false;
+      next = 0;
+      keep(name, code, decoder.raw(length));
       continue;
     }
-    const {state, removed} = decodeFieldDelta(type, payload, head);
-    fields.set(name, state);
-    context = union(context, contextOfTags(removed));
+    const outer = decoder.enter(length);
+    const state: unknown = type.decode(decoder, partial);
+    decoder.leave(outer);
+    if (!partial && type.isEmpty(state)) throw new DecodeError('an empty field');
+    names.push(name);
+    states.push(state);
   }
-  reader.end();
-  return {fields, opaque, context};
+  // What an unknown field uses of the table cannot be told.
+  if (allKnown) decoder.endTable();
+  return VersionedMap.ofArrays(names, states);
 }
 
-function decodeFieldDelta(type: AnyCrdtType, payload: Uint8Array, head: EventHead): Delta<unknown> {
-  const decoder = new Decoder(payload, head);
-  const delta = {state: type.decode(decoder) as unknown, removed: decoder.tags()};
-  decoder.end();
-  // The event's dot covers its own tags: to list one would be a second encoding of the same delta.
-  if (delta.removed.some(tag => tag.replica === head.replica && tag.counter === head.counter))
-    throw new DecodeError('removes a tag of its own event');
-  return delta;
+const likelyByShape = new WeakMap<Shape, readonly {name: string; bytes: Uint8Array}[]>();
+
+function likelyNames(shape: Shape): readonly {name: string; bytes: Uint8Array}[] {
+  const known = likelyByShape.get(shape);
+  if (known) return known;
+  const likely = inOrder(shape).map(([name]) => {
+    const writer = new Writer();
+    writer.string(name);
+    return {name, bytes: writer.finish()};
+  });
+  likelyByShape.set(shape, likely);
+  return likely;
 }
 
-function opaqueRecord(head: EventHead, payload: Uint8Array): Uint8Array {
+function encodeIds(writer: Writer, ids: readonly ReplicaId[]): void {
+  writer.varint(ids.length);
+  for (const id of ids) encodeReplica(writer, id);
+}
+
+const decodeIds = (reader: Reader): ReplicaId[] =>
+  Array.from({length: reader.count(REPLICA_ID_BYTES)}, () => decodeReplica(reader));
+
+/** The table for what follows: `known` replicas have ceilings, the others are listed next. */
+function decodeTable(reader: Reader, known: readonly (readonly [ReplicaId, number])[]): ReplicaTable {
+  const table = new ReplicaTable(
+    known.map(([id]) => id),
+    known.map(([, counter]) => counter),
+  );
+  for (const id of decodeIds(reader)) {
+    if (table.find(id) >= 0) throw new DecodeError('replica twice in the table');
+    table.add(id);
+  }
+  return table;
+}
+
+/** An unknown field with all that its payload refers to. */
+export function opaqueRecord(
+  table: ReplicaTable,
+  latest: HybridTime,
+  since: VersionVector | undefined,
+  payload: Uint8Array,
+) {
   const writer = new Writer();
-  writer.raw(fromHex(head.replica));
-  writer.varint(head.counter);
-  encodeTime(writer, head.time);
-  writer.bytes(payload);
+  writer.varint(table.known);
+  for (let index = 0; index < table.known; index++) {
+    encodeReplica(writer, table.ids[index]!);
+    writer.varint(table.ceiling(index)!);
+  }
+  encodeIds(writer, table.added);
+  encodeTime(writer, latest);
+  writer.byte(since ? 1 : 0);
+  if (since) encodeVector(writer, since);
+  writer.raw(payload);
   return writer.finish();
 }
 
+export const opaqueKey = (name: string, code: number): string => `${name}#${code}`;
+
+export function encodeDelta(writer: Writer, shape: Shape, {head, heard, fields}: EventDelta): void {
+  const others = ReplicaTable.ofVector(heard);
+  const ceilings = others.ids.map((_, index) => others.ceiling(index)!);
+  const encoder = new Encoder(new ReplicaTable([head.replica, ...others.ids], [head.counter, ...ceilings]), head.time);
+  encodeFields(encoder, shape, fields, true);
+  encodeVector(writer, heard);
+  encodeIds(writer, encoder.table.added);
+  writer.raw(encoder.finish());
+}
+
+/** Reads the rest of `reader` as the delta of the event `head`. */
+export function decodeDelta(reader: Reader, shape: Shape, head: EventHead): Delta {
+  const heard = decodeVector(reader);
+  if (heard.has(head.replica)) throw new DecodeError('an event that heard its own author');
+  const table = decodeTable(reader, [[head.replica, head.counter], ...heard]);
+  const decoder = new Decoder(reader.raw(reader.remaining), table, head.time);
+  const context = contextOf(head, heard);
+  const {fields, unknown} = decodeKnown(decoder, shape, table, head.time, context.since);
+  decoder.end();
+  return {fields, opaque: withUnknown(new Map(), unknown), ...context};
+}
+
+const STATE_FORMAT = 2;
+
 /** Canonical: replicas that have seen the same events write the same bytes. */
-export function encodeState(shape: Shape, document: Document): Uint8Array {
-  if (!isContiguous(document.context)) throw new EncodeError('state with a gap');
+export function encodeState(shape: Shape, {fields, opaque, vector, latest}: Document): Uint8Array {
+  const encoder = new Encoder(ReplicaTable.ofVector(vector), latest);
+  encodeFields(encoder, shape, fields, false);
+  encodeOpaque(encoder, opaque);
   const writer = new Writer();
-  encodeVector(writer, vectorOf(document.context));
-  writer.varint(document.fields.size);
-  for (const [name, state] of inOrder(document.fields)) {
-    const type = shape.get(name)!;
-    writer.string(name);
-    writer.varint(type.code);
-    writer.bytes(encodePart(type, state));
-  }
-  writer.varint(document.opaque.size);
-  for (const [key, records] of inOrder(document.opaque)) {
-    writer.string(key);
-    writer.varint(records.length);
-    for (const record of records) writer.bytes(record);
-  }
+  writer.byte(STATE_FORMAT);
+  encodeVector(writer, vector);
+  encodeTime(writer, latest);
+  encodeIds(writer, encoder.table.added);
+  writer.raw(encoder.finish());
   return writer.finish();
 }
 
 export function decodeState(shape: Shape, bytes: Uint8Array): Document {
   const reader = new Reader(bytes);
-  const context = contextOfVector(decodeVector(reader));
-  const fields = new Map<string, unknown>();
-  for (const {name, code, payload} of fieldRecords(reader)) {
-    const type = shape.get(name);
-    if (type?.code !== code) throw new DecodeError(`state of an unknown field: ${name}`);
-    const state = decodePart(type, payload);
-    if (type.isEmpty(state)) throw new DecodeError('an empty field');
-    fields.set(name, state);
+  if (reader.byte() !== STATE_FORMAT) throw new DecodeError('unknown format of a state');
+  const vector = decodeVector(reader);
+  const latest = decodeTime(reader);
+  const table = decodeTable(reader, [...vector]);
+  const decoder = new Decoder(reader.raw(reader.remaining), table, latest);
+  const {fields, unknown} = decodeKnown(decoder, shape, table, latest, undefined);
+  const opaque = withUnknown(decodeOpaque(decoder), unknown);
+  decoder.end();
+  return {fields, opaque, vector, latest};
+}
+
+const CHANGES_FORMAT = 3;
+
+/** Any delta, in a form that needs nothing else to be read. */
+export function encodeChanges(shape: Shape, {fields, opaque, vector, since, latest}: Delta): Uint8Array {
+  const encoder = new Encoder(ReplicaTable.ofVector(vector), latest);
+  encodeFields(encoder, shape, fields, true);
+  encodeOpaque(encoder, opaque);
+  const writer = new Writer();
+  writer.byte(CHANGES_FORMAT);
+  encodeVector(writer, vector);
+  for (const [replica, counter] of inOrder(vector)) writer.varint(counter - counterOf(since, replica));
+  encodeTime(writer, latest);
+  encodeIds(writer, encoder.table.added);
+  writer.raw(encoder.finish());
+  return writer.finish();
+}
+
+export function decodeChanges(shape: Shape, bytes: Uint8Array): Delta {
+  const reader = new Reader(bytes);
+  if (reader.byte() !== CHANGES_FORMAT) throw new DecodeError('unknown format of a delta');
+  const vector = decodeVector(reader);
+  const since = new Map<ReplicaId, number>();
+  for (const [replica, counter] of vector) {
+    const from = counter - reader.varint();
+    if (from < 0) throw new DecodeError('a delta of more events than there are');
+    if (from > 0) since.set(replica, from);
   }
+  const latest = decodeTime(reader);
+  const table = decodeTable(reader, [...vector]);
+  const decoder = new Decoder(reader.raw(reader.remaining), table, latest);
+  const {fields, unknown} = decodeKnown(decoder, shape, table, latest, since);
+  const opaque = withUnknown(decodeOpaque(decoder), unknown);
+  decoder.end();
+  return {fields, opaque, vector, since, latest};
+}
+
+/** Bytes of a whole state or of any delta. */
+export function decodeDocument(shape: Shape, bytes: Uint8Array): Document | Delta {
+  return bytes[0] === CHANGES_FORMAT ? decodeChanges(shape, bytes) : decodeState(shape, bytes);
+}
+
+type Unknown = readonly (readonly [key: string, record: Uint8Array])[];
+
+function decodeKnown(
+  decoder: Decoder,
+  shape: Shape,
+  table: ReplicaTable,
+  latest: HybridTime,
+  since: VersionVector | undefined,
+): {fields: Document['fields']; unknown: Unknown} {
+  const unknown: [string, Uint8Array][] = [];
+  const fields = decodeFields(decoder, shape, since !== undefined, (name, code, payload) =>
+    unknown.push([opaqueKey(name, code), opaqueRecord(table, latest, since, payload)]),
+  );
+  return {fields, unknown};
+}
+
+function withUnknown(opaque: Map<string, readonly Uint8Array[]>, unknown: Unknown): Document['opaque'] {
+  for (const [key, record] of unknown) {
+    const kept = opaque.get(key) ?? [];
+    if (!kept.some(other => sameBytes(other, record))) opaque.set(key, [...kept, record].sort(compareBytes));
+  }
+  return opaque.size > 0 ? opaque : NO_OPAQUE;
+}
+
+function encodeOpaque(writer: Writer, opaque: Document['opaque']): void {
+  writer.varint(opaque.size);
+  for (const [key, records] of inOrder(opaque)) {
+    writer.string(key);
+    writer.varint(records.length);
+    for (const record of records) writer.bytes(record);
+  }
+}
+
+function decodeOpaque(reader: Reader): Map<string, readonly Uint8Array[]> {
   const opaque = new Map<string, readonly Uint8Array[]>();
   let previous: string | undefined;
-  for (let left = reader.count(2); left > 0; left--) {
+  for (let left = reader.count(3); left > 0; left--) {
     const key = reader.string();
     const records = Array.from({length: reader.count()}, () => reader.bytes().slice());
     const ascend = records.every((record, index) => index === 0 || compareBytes(records[index - 1]!, record) < 0);
@@ -181,20 +384,25 @@ export function decodeState(shape: Shape, bytes: Uint8Array): Document {
     previous = key;
     opaque.set(key, records);
   }
-  reader.end();
-  return {fields, opaque, context};
+  return opaque;
 }
 
 /** A field's state, or one part of it, without its context. */
 export function encodePart(type: AnyCrdtType, part: unknown): Uint8Array {
-  const encoder = new Encoder();
-  type.encode(encoder, part);
-  return encoder.finish();
+  const encoder = new Encoder(new ReplicaTable([], []));
+  type.encode(encoder, part, false);
+  const writer = new Writer();
+  encodeIds(writer, encoder.table.added);
+  writer.raw(encoder.finish());
+  return writer.finish();
 }
 
 export function decodePart(type: AnyCrdtType, bytes: Uint8Array): unknown {
-  const decoder = new Decoder(bytes);
-  const part = type.decode(decoder) as unknown;
+  const reader = new Reader(bytes);
+  const table = decodeTable(reader, []);
+  const decoder = new Decoder(reader.raw(reader.remaining), table);
+  const part = type.decode(decoder, false) as unknown;
   decoder.end();
+  decoder.endTable();
   return part;
 }

@@ -1,23 +1,57 @@
 // What a command edits: a private copy of the state that reads its own writes and gathers them into one delta with one
 // dot. A command that throws leaves nothing behind, since nothing but the draft ever changed.
-import {contextOfTags, union} from './causal-context.ts';
+import {CHANGE, type CausalContext, wholeOf} from './causal-context.ts';
 import type {EventHead} from './codec.ts';
-import type {Author, Delta} from './crdt-type.ts';
+import type {Author} from './crdt-type.ts';
 import {type AnyCrdtType, type Document, type EventDelta, fieldState, type Shape} from './document.ts';
-import {compareTags, type ReplicaId, sameTag, type Tag} from './dot.ts';
-import type {HybridTime} from './hybrid-clock.ts';
+import {compareText, type ReplicaId, type Tag} from './dot.ts';
+import {compareTimes, type HybridTime} from './hybrid-clock.ts';
+import {counterOf, EMPTY_VECTOR, type VersionVector, withDot} from './version-vector.ts';
+import {VersionedMap} from './versioned-map.ts';
+
+/** The event that a draft is to become. */
+export interface DraftHead extends EventHead {
+  /** What the author covered at its last event, if known: an event says who was heard since. */
+  readonly lastHeard?: VersionVector | undefined;
+}
+
+interface Edited {
+  readonly name: string;
+  readonly type: AnyCrdtType;
+  readonly before: unknown;
+  state: unknown;
+  /** A partial state that lists the places written to. */
+  places: unknown;
+  /** Written to more than once, so that the last write may have undone the first. */
+  again: boolean;
+}
+
+/** What a draft changed in one field: the field as it is now, and a partial state that lists the places written to. */
+export type Change = Pick<Edited, 'name' | 'type' | 'state' | 'places'>;
+
+const NONE: readonly Edited[] = [];
+
+const sorted = <K extends string, V>(entries: [K, V][]): ReadonlyMap<K, V> => {
+  if (entries.length > 1) entries.sort(([a], [b]) => compareText(a, b));
+  return VersionedMap.ofArrays(
+    entries.map(([key]) => key),
+    entries.map(([, value]) => value),
+  );
+};
 
 export class Draft implements Author {
   readonly #shape: Shape;
   readonly #base: Document;
-  readonly #head: EventHead;
-  readonly #working = new Map<string, unknown>();
-  readonly #deltas = new Map<string, Delta<unknown>>();
-  readonly #minted: Tag[] = [];
+  readonly #context: CausalContext;
+  readonly #head: DraftHead;
+  /** A plain push would make room for many, and most commands write to one field. */
+  #edited: readonly Edited[] = NONE;
+  #minted = 0;
 
-  constructor(shape: Shape, base: Document, head: EventHead) {
+  constructor(shape: Shape, base: Document, head: DraftHead) {
     this.#shape = shape;
     this.#base = base;
+    this.#context = wholeOf(base.vector);
     this.#head = head;
   }
 
@@ -31,45 +65,87 @@ export class Draft implements Author {
 
   tag(): Tag {
     const {replica, counter} = this.#head;
-    const tag = {replica, counter, index: this.#minted.length};
-    this.#minted.push(tag);
-    return tag;
+    return {replica, counter, index: this.#minted++};
   }
 
   /** The field as it stands now, with what this draft has written. */
   state<S>(name: string): S {
-    const type = this.#type(name);
-    return (this.#working.get(name) as S | undefined) ?? (fieldState(this.#base, name, type) as S);
+    const edited = this.#find(name);
+    return (edited ? edited.state : fieldState(this.#base, name, this.#type(name))) as S;
   }
 
   /** Applies a mutator's delta to the field. */
-  write<S>(name: string, delta: Delta<S>): void {
-    const type = this.#type(name);
-    const gathered = this.#deltas.get(name) ?? {state: type.empty as unknown, removed: []};
-    // While the command runs its own tags count one by one: the event as a whole is not complete, and to claim it would
-    // read every sibling that this delta does not mention as removed.
-    const brought = [...type.tags(delta.state)];
-    const earlier = this.#minted.filter(tag => !brought.some(other => sameTag(other, tag)));
-    const seenBefore = contextOfTags([...gathered.removed, ...earlier]);
-    const seen = contextOfTags([...delta.removed, ...brought]);
-    const seenByWorking = union(this.#base.context, seenBefore);
-    this.#working.set(name, type.join(this.state(name), seenByWorking, delta.state, seen) as unknown);
-    this.#deltas.set(name, {
-      state: type.join(gathered.state, seenBefore, delta.state, seen) as unknown,
-      removed: [...gathered.removed, ...delta.removed.filter(tag => !gathered.removed.some(had => sameTag(had, tag)))],
-    });
+  write<S>(name: string, delta: S): void {
+    const edited = this.#find(name);
+    const type = edited?.type ?? this.#type(name);
+    if (type.isEmpty(delta)) return;
+    const before: unknown = edited ? edited.state : fieldState(this.#base, name, type);
+    const state: unknown = type.join(before, this.#context, delta, CHANGE);
+    if (!edited) {
+      const first = {name, type, before, state, places: delta, again: false};
+      this.#edited = this.#edited.length === 0 ? [first] : [...this.#edited, first];
+      return;
+    }
+    edited.state = state;
+    edited.places = type.touch(edited.places, delta);
+    edited.again = true;
+  }
+
+  /** The fields that are not as they were. */
+  changes(): readonly Change[] {
+    const isChange = ({type, before, state, places, again}: Edited): boolean => {
+      if (state === before) return false;
+      // What was written and taken back in one command is no change.
+      return !again || type.join(before, this.#context, type.project(state, places), CHANGE) !== before;
+    };
+    return this.#edited.every(isChange) ? this.#edited : this.#edited.filter(isChange);
+  }
+
+  /** The base with all changes, as joining the event to it would make it. */
+  document(changes = this.changes()): Document {
+    if (changes.length === 0) return this.#base;
+    const {fields, opaque, vector, latest} = this.#base;
+    const {time} = this.#head;
+    const stateOf = ({type, state}: Change): unknown => (type.isEmpty(state) ? undefined : state);
+    return {
+      fields: VersionedMap.of(fields).change(
+        changes.map(({name}) => name),
+        changes.map(stateOf),
+      ),
+      opaque,
+      vector: withDot(vector, this.#head),
+      latest: compareTimes(latest, time) < 0 ? time : latest,
+    };
   }
 
   /** The event, or undefined when the command changed nothing: then no dot is spent. */
   finish(): EventDelta | undefined {
-    const fields = new Map<string, Delta<unknown>>();
-    for (const [name, {state, removed}] of this.#deltas) {
-      // Tags of this very event are covered by its dot.
-      const others = removed.filter(tag => tag.replica !== this.#head.replica || tag.counter !== this.#head.counter);
-      if (others.length === 0 && this.#type(name).isEmpty(state)) continue;
-      fields.set(name, {state, removed: others.sort(compareTags)});
+    const fields: [string, unknown][] = [];
+    const involved = new Set<ReplicaId>();
+    for (const {name, type, before, places, state} of this.changes() as readonly Edited[]) {
+      const delta: unknown = type.project(state, places);
+      fields.push([name, delta]);
+      for (const {replica} of type.tags(type.project(before, places))) involved.add(replica);
+      for (const {replica} of type.tags(delta)) involved.add(replica);
     }
-    return fields.size > 0 ? {head: this.#head, fields} : undefined;
+    if (fields.length === 0) return undefined;
+    const {replica, counter, time} = this.#head;
+    return {head: {replica, counter, time}, heard: this.#heard(involved), fields: sorted(fields)};
+  }
+
+  /** How far those were seen whose writes are here or were replaced, and those that were heard since the last event. */
+  #heard(involved: ReadonlySet<ReplicaId>): VersionVector {
+    const {replica: self, lastHeard = EMPTY_VECTOR} = this.#head;
+    const entries: [ReplicaId, number][] = [];
+    for (const [replica, counter] of this.#base.vector)
+      if (replica !== self && (involved.has(replica) || counter > counterOf(lastHeard, replica)))
+        entries.push([replica, counter]);
+    return sorted(entries);
+  }
+
+  #find(name: string): Edited | undefined {
+    for (const edited of this.#edited) if (edited.name === name) return edited;
+    return undefined;
   }
 
   #type(name: string): AnyCrdtType {

@@ -1,30 +1,40 @@
 // Observed-remove map of CRDTs, add-wins: a key lives while somebody has written to it since the last remove they all saw.
 // A remove takes back what it had seen, inside the value too; what is written concurrently survives, and only that.
 import {DecodeError} from './bytes.ts';
-import {type CausalContext, survivors} from './causal-context.ts';
-import {inOrder, readInOrder} from './codec.ts';
-import type {Author, CrdtType, Delta} from './crdt-type.ts';
+import {type CausalContext, survivors, wholly} from './causal-context.ts';
+import {inOrder} from './codec.ts';
+import type {Author, CrdtType} from './crdt-type.ts';
 import type {Tag} from './dot.ts';
+import {decodeKeyed, encodeKeyed, joinKeyed, joinMaps, keyedParts, projectKeys} from './keyed.ts';
+import {VersionedMap} from './versioned-map.ts';
 
 interface Slot<S> {
-  /** Who keeps the key alive; empty once it is removed. */
+  /** Keeps the key alive where the value holds no write that does. */
   readonly tags: readonly Tag[];
   /** Outlives a removed key where the value must remember what a reset took back (counters). */
   readonly value: S;
+  /** In a partial state: whether the value is all there is under the key, or partial in turn. */
+  readonly whole: boolean;
 }
 
 export type ORMap<S> = ReadonlyMap<string, Slot<S>>;
 
 const NO_TAGS: readonly Tag[] = [];
 
-export const keys = <S>(state: ORMap<S>): readonly string[] =>
+function isLive<S>(type: CrdtType<S>, {tags, value}: Slot<S>): boolean {
+  if (tags.length > 0) return true;
+  for (const _tag of type.tags(value)) return true;
+  return false;
+}
+
+export const keys = <S>(type: CrdtType<S>, state: ORMap<S>): readonly string[] =>
   inOrder(state)
-    .filter(([, slot]) => slot.tags.length > 0)
+    .filter(([, slot]) => isLive(type, slot))
     .map(([key]) => key);
 
-export const get = <S>(state: ORMap<S>, key: string): S | undefined => {
+export const get = <S>(type: CrdtType<S>, state: ORMap<S>, key: string): S | undefined => {
   const slot = state.get(key);
-  return slot && slot.tags.length > 0 ? slot.value : undefined;
+  return slot && isLive(type, slot) ? slot.value : undefined;
 };
 
 /** Writes to the value under `key`, which the write keeps alive. `change` sees the value as it is, removed or not. */
@@ -33,93 +43,115 @@ export function update<S>(
   state: ORMap<S>,
   author: Author,
   key: string,
-  change: (value: S) => Delta<S>,
-): Delta<ORMap<S>> {
-  const slot = state.get(key);
-  const inner = change(slot?.value ?? type.empty);
-  return {
-    state: new Map([[key, {tags: [author.tag()], value: inner.state}]]),
-    removed: [...(slot?.tags ?? NO_TAGS), ...inner.removed],
-  };
+  change: (value: S) => S,
+): ORMap<S> {
+  const value = change(state.get(key)?.value ?? type.empty);
+  // Whatever a change writes with a tag of its own keeps the key alive; a count or a removal inside has none.
+  const tags = isLive(type, {tags: NO_TAGS, value, whole: false}) ? NO_TAGS : [author.tag()];
+  return VersionedMap.single(key, {tags, value, whole: false});
 }
 
-export function remove<S>(type: CrdtType<S>, state: ORMap<S>, key: string): Delta<ORMap<S>> {
+export function remove<S>(type: CrdtType<S>, state: ORMap<S>, key: string): ORMap<S> {
   const slot = state.get(key);
-  if (!slot || slot.tags.length === 0) return {state: new Map(), removed: []};
-  const reset = type.reset(slot.value);
-  return {
-    state: type.isEmpty(reset) ? new Map() : new Map([[key, {tags: NO_TAGS, value: reset}]]),
-    removed: [...slot.tags, ...type.tags(slot.value)],
-  };
+  if (!slot || !isLive(type, slot)) return VersionedMap.empty();
+  return VersionedMap.single(key, {tags: NO_TAGS, value: type.reset(slot.value), whole: true});
 }
+
+/** Every simple type, whatever its code, can be this deep in maps: beyond, codes would not all be safe integers. */
+export const MAP_DEPTH_MAX = 6;
+const [SIMPLE_CODES, CODES_PER_MAP] = [64, 128];
+
+/** Unique for any nesting: the codes of simple types are below 64, and each map around one adds a digit of its own. */
+export function mapCode({name, code}: Pick<CrdtType, 'name' | 'code'>, kind: number): number {
+  if (code >= SIMPLE_CODES * CODES_PER_MAP ** (MAP_DEPTH_MAX - 1))
+    throw new Error(`maps nest ${MAP_DEPTH_MAX} deep at most: no map can hold ${name}`);
+  return code * CODES_PER_MAP + SIMPLE_CODES + kind;
+}
+
+/** What slots have, said once for a whole map: most have neither. */
+const [TAGS, WHOLE] = [1, 2];
 
 /** The type of maps whose values are of type `inner`, which must be one that can be reset. */
 export function orMap<S>(inner: CrdtType<S>): CrdtType<ORMap<S>> {
-  const nothing: Slot<S> = {tags: NO_TAGS, value: inner.empty};
+  const nothing: Slot<S> = {tags: NO_TAGS, value: inner.empty, whole: false};
+  const gone: Slot<S> = {...nothing, whole: true};
 
-  function joinSlots(a: Slot<S>, seenByA: CausalContext, b: Slot<S>, seenByB: CausalContext): Slot<S> {
-    const tags = survivors(a.tags, seenByA, b.tags, seenByB);
-    const value = inner.join(a.value, seenByA, b.value, seenByB);
-    return tags === a.tags && value === a.value ? a : {tags, value};
+  function joinSlots(a: Slot<S>, inA: CausalContext, b: Slot<S>, inB: CausalContext): Slot<S> {
+    const tags = survivors(a.tags, inA, b.tags, inB);
+    const value = inner.join(a.value, inA, b.value, b.whole ? wholly(inB) : inB);
+    return tags === a.tags && value === a.value ? a : {tags, value, whole: false};
   }
 
   const isNothing = (slot: Slot<S>) => slot.tags.length === 0 && inner.isEmpty(slot.value);
 
+  function projectSlot(slot: Slot<S> | undefined, place: Slot<S>): Slot<S> {
+    if (!slot) return gone;
+    if (place.whole) return {...slot, whole: true};
+    return {tags: slot.tags, value: inner.project(slot.value, place.value), whole: false};
+  }
+
+  function touchSlot(place: Slot<S>, more: Slot<S>): Slot<S> {
+    if (place.whole) return place;
+    if (more.whole) return gone;
+    const value = inner.touch(place.value, more.value);
+    return value === place.value ? place : {...place, value};
+  }
+
   return {
     name: `or-map<${inner.name}>`,
-    code: 64 + inner.code, // Codes below 64 are simple types, so a map of anything simple has a code of its own.
-    empty: new Map(),
+    code: mapCode(inner, 0),
+    empty: VersionedMap.empty(),
     isEmpty: state => state.size === 0,
-    join(a, seenByA, b, seenByB) {
-      let joined: Map<string, Slot<S>> | undefined;
-      const put = (key: string, before: Slot<S>, slot: Slot<S>) => {
-        if (slot === before) return;
-        joined ??= new Map(a);
-        if (isNothing(slot)) joined.delete(key);
-        else joined.set(key, slot);
-      };
-      for (const [key, slot] of a) put(key, slot, joinSlots(slot, seenByA, b.get(key) ?? nothing, seenByB));
-      for (const [key, slot] of b) if (!a.has(key)) put(key, nothing, joinSlots(nothing, seenByA, slot, seenByB));
-      return joined ?? a;
+    join: (a, inA, b, inB) =>
+      joinKeyed(a, b, inB, nothing, isNothing, (ours, theirs) => joinSlots(ours, inA, theirs, inB)),
+    encode(encoder, state, partial) {
+      let has = 0;
+      for (const slot of state.values()) has |= (slot.tags.length > 0 ? TAGS : 0) | (partial && slot.whole ? WHOLE : 0);
+      encoder.byte(has);
+      encodeKeyed(encoder, state, ({tags, value, whole}) => {
+        if (has & WHOLE) encoder.byte(whole ? 1 : 0);
+        if (has & TAGS) encoder.tagged(tags);
+        inner.encode(encoder, value, partial && !whole);
+      });
     },
-    encode(encoder, state) {
-      encoder.varint(state.size);
-      for (const [key, slot] of inOrder(state)) {
-        encoder.string(key);
-        encoder.tags(slot.tags);
-        inner.encode(encoder, slot.value);
+    decode(decoder, partial) {
+      const has = decoder.byte();
+      let used = 0;
+      const state = decodeKeyed(decoder, (): Slot<S> => {
+        const whole = has & WHOLE ? decoder.byte() : 0;
+        if (whole > 1) throw new DecodeError('unknown kind of slot');
+        const tags = has & TAGS ? decoder.tagged() : NO_TAGS;
+        used |= (tags.length > 0 ? TAGS : 0) | (whole ? WHOLE : 0);
+        const slot = {tags, value: inner.decode(decoder, partial && whole === 0), whole: whole === 1};
+        if (!partial && isNothing(slot)) throw new DecodeError('an empty slot');
+        return slot;
+      });
+      if (used !== has || (has & WHOLE && !partial)) throw new DecodeError('map is not canonical');
+      return state;
+    },
+    project: (state, places) => projectKeys(state, places, projectSlot),
+    touch: (places, more) => joinMaps(places, more, touchSlot),
+    *tags(state) {
+      for (const slot of state.values()) {
+        yield* slot.tags;
+        yield* inner.tags(slot.value);
       }
     },
-    decode(decoder) {
-      return readInOrder(
-        decoder,
-        3,
-        () => decoder.string(),
-        () => {
-          const slot = {tags: decoder.tags(), value: inner.decode(decoder)};
-          if (isNothing(slot)) throw new DecodeError('an empty slot');
-          return slot;
-        },
-      );
+    reset(state) {
+      const kept = [...state].map(([key, slot]) => [key, {...nothing, value: inner.reset(slot.value)}] as const);
+      return VersionedMap.of(new Map(kept.filter(([, slot]) => !isNothing(slot))));
     },
-    tags: state => [...state.values()].flatMap(slot => [...slot.tags, ...inner.tags(slot.value)]),
-    reset: state =>
-      new Map(
-        [...state]
-          .map(([key, slot]) => [key, {tags: NO_TAGS, value: inner.reset(slot.value)}] as const)
-          .filter(([, slot]) => !isNothing(slot)),
-      ),
-    *parts(state) {
-      for (const [key, slot] of state) yield [key, partOf(key, slot)] as const;
+    parts: keyedParts,
+    *conflicts(state) {
+      for (const [key, slot] of inOrder(state))
+        if (isLive(inner, slot))
+          for (const {path, values} of inner.conflicts?.(slot.value) ?? []) yield {path: [key, ...path], values};
+    },
+    *pieces(state) {
+      for (const [key, slot] of state) {
+        for (const tag of slot.tags) yield [tag, VersionedMap.single(key, {...nothing, tags: [tag]})];
+        for (const [tag, value] of inner.pieces(slot.value)) yield [tag, VersionedMap.single(key, {...nothing, value})];
+      }
     },
   };
-}
-
-// One map per slot, so that an unchanged key has an identical part.
-const partsBySlot = new WeakMap<object, ReadonlyMap<string, unknown>>();
-
-function partOf<S>(key: string, slot: Slot<S>): ORMap<S> {
-  let part = partsBySlot.get(slot) as ORMap<S> | undefined;
-  if (!part?.has(key)) partsBySlot.set(slot, (part = new Map([[key, slot]])));
-  return part;
 }

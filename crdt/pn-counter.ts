@@ -3,10 +3,12 @@
 // what it had seen: increments concurrent with it survive (Baquero, Almeida, Lerche 2016 describe what goes wrong else).
 import {DecodeError} from './bytes.ts';
 import {type Decoder, type Encoder, inOrder, readInOrder} from './codec.ts';
-import {type CrdtType, type Delta, joinMaps, wholePart} from './crdt-type.ts';
+import {type CrdtType, wholePart} from './crdt-type.ts';
 import type {ReplicaId} from './dot.ts';
 import {type Exact, larger, minus, plus, sum, ZERO} from './exact.ts';
+import {joinMaps, projectKeys, touchKeys} from './keyed.ts';
 import {Refusal} from './refusal.ts';
+import {VersionedMap} from './versioned-map.ts';
 
 /** One replica's share. `up` and `down` are its own running totals; the bases are what resets have observed of them. */
 interface Cell {
@@ -18,7 +20,7 @@ interface Cell {
 
 export type PNCounter = ReadonlyMap<ReplicaId, Cell>;
 
-const EMPTY: PNCounter = new Map();
+const EMPTY: PNCounter = VersionedMap.empty();
 const NO_CELL: Cell = {up: 0, down: 0, upBase: 0, downBase: 0};
 
 const joinCells = (a: Cell, b: Cell): Cell => {
@@ -36,35 +38,69 @@ const cellValue = ({up, down, upBase, downBase}: Cell): Exact => minus(minus(up,
 export const value = (state: PNCounter): Exact => sum([...state.values()].map(cellValue));
 
 /** `amount` may be negative; 0 changes nothing. A delta is one cell. */
-export function increment(state: PNCounter, replica: ReplicaId, amount: Exact): Delta<PNCounter> {
-  if (amount == 0) return {state: EMPTY, removed: []}; // 0 or 0n.
-  const cell = state.get(replica) ?? NO_CELL;
+export function increment(state: PNCounter, replica: ReplicaId, amount: Exact): PNCounter {
+  if (amount == 0) return EMPTY; // 0 or 0n.
+  const {up, down, upBase, downBase} = state.get(replica) ?? NO_CELL;
   const grown =
-    amount >= 0 ? {...cell, up: plus(cell.up, amount)} : {...cell, down: plus(cell.down, minus(ZERO, amount))};
-  return {state: new Map([[replica, grown]]), removed: []};
+    amount >= 0
+      ? {up: plus(up, amount), down, upBase, downBase}
+      : {up, down: plus(down, minus(ZERO, amount)), upBase, downBase};
+  return VersionedMap.single(replica, grown);
 }
 
-function encodeCell(encoder: Encoder, cell: Cell): void {
-  const resets = cell.upBase > 0 || cell.downBase > 0;
-  encoder.byte((cell.down > 0 ? 1 : 0) | (resets ? 2 : 0));
-  encoder.exact(cell.up);
-  if (cell.down > 0) encoder.exact(cell.down);
-  if (resets) {
-    encoder.exact(cell.upBase);
-    encoder.exact(cell.downBase);
+// The low bits of a counter's first number: whether it is a single cell, and what its cells have. Above them is the cell's
+// replica, or the number of cells.
+const [SINGLE, DOWNS, BASES] = [1, 2, 4];
+const KINDS = 8;
+
+const kindOf = ({down, upBase, downBase}: Cell): number =>
+  (down > 0 ? DOWNS : 0) | (upBase > 0 || downBase > 0 ? BASES : 0);
+
+function encodeCell(encoder: Encoder, {up, down, upBase, downBase}: Cell, kind: number): void {
+  encoder.exact(up);
+  if (kind & DOWNS) encoder.exact(down);
+  if (kind & BASES) encoder.exact(upBase);
+  if (kind & BASES && kind & DOWNS) encoder.exact(downBase);
+}
+
+function encode(encoder: Encoder, state: PNCounter): void {
+  const cells = inOrder(state);
+  let kind = cells.length === 1 ? SINGLE : 0;
+  for (const [, cell] of cells) kind |= kindOf(cell);
+  encoder.varint((kind & SINGLE ? encoder.replicaIndex(cells[0]![0]) : cells.length) * KINDS + kind);
+  for (const [replica, cell] of cells) {
+    if (!(kind & SINGLE)) encoder.replica(replica);
+    encodeCell(encoder, cell, kind);
   }
 }
 
-function decodeCell(decoder: Decoder): Cell {
-  const shape = decoder.byte();
-  if (shape > 3) throw new DecodeError('unknown shape of a counter cell');
+function decodeCell(decoder: Decoder, kind: number): Cell {
   const up = decoder.exact();
-  const down = shape & 1 ? decoder.exact() : ZERO;
-  const [upBase, downBase] = shape & 2 ? [decoder.exact(), decoder.exact()] : [ZERO, ZERO];
-  const canonical = (shape & 1) === (down > 0 ? 1 : 0) && (shape & 2) === (upBase > 0 || downBase > 0 ? 2 : 0);
+  const down = kind & DOWNS ? decoder.exact() : ZERO;
+  const upBase = kind & BASES ? decoder.exact() : ZERO;
+  const downBase = kind & BASES && kind & DOWNS ? decoder.exact() : ZERO;
   // A base is an observation of its total, so it can never be above it.
-  if (!canonical || upBase > up || downBase > down) throw new DecodeError('counter cell is not canonical');
+  if (upBase > up || downBase > down) throw new DecodeError('a base above its total');
   return {up, down, upBase, downBase};
+}
+
+function decode(decoder: Decoder, onlyUp: boolean): PNCounter {
+  const first = decoder.varint();
+  const kind = first % KINDS;
+  const count = Math.floor(first / KINDS);
+  if (onlyUp && kind & DOWNS) throw new DecodeError('a grow-only counter fell');
+  let used = kind & SINGLE;
+  const cell = (): Cell => {
+    const read = decodeCell(decoder, kind);
+    used |= kindOf(read);
+    return read;
+  };
+  const cells =
+    kind & SINGLE
+      ? VersionedMap.single(decoder.replicaAt(count), cell())
+      : readInOrder(decoder.within(count, 2), () => decoder.replica(), cell);
+  if (used !== kind || (count === 1 && !(kind & SINGLE))) throw new DecodeError('counter is not canonical');
+  return cells;
 }
 
 const counter = (name: string, code: number, onlyUp: boolean): CrdtType<PNCounter> => ({
@@ -72,37 +108,35 @@ const counter = (name: string, code: number, onlyUp: boolean): CrdtType<PNCounte
   code,
   empty: EMPTY,
   isEmpty: state => state.size === 0,
-  join: (a, _seenByA, b) => joinMaps(a, b, joinCells),
-  encode(encoder, state) {
-    encoder.varint(state.size);
-    for (const [replica, cell] of inOrder(state)) {
-      encoder.replica(replica);
-      encodeCell(encoder, cell);
-    }
-  },
-  decode(decoder) {
-    const state = readInOrder(
-      decoder,
-      3,
-      () => decoder.replica(),
-      () => decodeCell(decoder),
-    );
-    if (onlyUp && [...state.values()].some(cell => cell.down > 0)) throw new DecodeError('a grow-only counter fell');
-    return state;
-  },
+  join: (a, _inA, b) => joinMaps(a, b, joinCells),
+  encode,
+  decode: decoder => decode(decoder, onlyUp),
+  project: (state, places) => projectKeys(state, places, cell => cell ?? NO_CELL),
+  touch: touchKeys,
   tags: () => [],
   reset: state =>
-    new Map([...state].map(([replica, cell]) => [replica, {...cell, upBase: cell.up, downBase: cell.down}])),
+    VersionedMap.ofArrays(
+      [...state.keys()],
+      [...state.values()].map(({up, down}) => ({up, down, upBase: up, downBase: down})),
+    ),
   parts(state) {
     return wholePart(this, state);
+  },
+  *pieces(state) {
+    for (const [replica, cell] of state) yield [undefined, VersionedMap.single(replica, cell)];
   },
 });
 
 export const pnCounter = counter('pn-counter', 2, false);
 export const gCounter = counter('g-counter', 1, true);
+/** A PN-counter whose users may reset it. The wire form is the same, and what a field promises is not. */
+export const resettableCounter = counter('resettable-counter', 13, false);
+
+/** Takes back all that its author has seen, and nothing else: a delta is one cell for each replica that ever wrote. */
+export const reset = (state: PNCounter): PNCounter => resettableCounter.reset(state);
 
 /** Refuses what would make a grow-only counter fall. */
-export function grow(state: PNCounter, replica: ReplicaId, amount: Exact): Delta<PNCounter> {
+export function grow(state: PNCounter, replica: ReplicaId, amount: Exact): PNCounter {
   if (amount < 0) throw new Refusal('out-of-range', 'a grow-only counter cannot fall');
   return increment(state, replica, amount);
 }

@@ -1,5 +1,5 @@
 // UTF-8 in both directions, strict: what is not well-formed is refused, since two different strings must never become
-// the same bytes. Written out because the pure folders compile without TextEncoder.
+// the same bytes. Written out for the short strings that keys are: a call into the engine costs more than they do.
 
 /** Length in bytes of a well-formed string; undefined when the string holds a lone surrogate. */
 export function utf8Length(text: string): number | undefined {
@@ -43,10 +43,10 @@ export function writeUtf8(text: string, into: Uint8Array, offset: number): numbe
 }
 
 /** Undefined for anything that is not the one shortest encoding of a well-formed string. */
-export function readUtf8(bytes: Uint8Array): string | undefined {
+export function readUtf8(bytes: Uint8Array, from = 0, to = bytes.length): string | undefined {
   let text = '';
-  let at = 0;
-  while (at < bytes.length) {
+  let at = from;
+  while (at < to) {
     const first = bytes[at]!;
     if (first < 0x80) {
       text += String.fromCharCode(first);
@@ -54,7 +54,7 @@ export function readUtf8(bytes: Uint8Array): string | undefined {
       continue;
     }
     const more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
-    if (first < 0xc2 || first > 0xf4 || at + more >= bytes.length) return undefined;
+    if (first < 0xc2 || first > 0xf4 || at + more >= to) return undefined;
     let point = first & (0x3f >> more);
     for (let step = 1; step <= more; step++) {
       const next = bytes[at + step]!;

@@ -201,9 +201,9 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
         if (newestOf(policies) < newest) return {type: 'later', why: 'that policy is not known here yet'};
         return {type: 'refused', why: refusal};
       }
-      if (!admitted) return {type: 'gap', vector: this.#entity?.vector ?? EMPTY_VECTOR};
+      if (!admitted) return {type: 'gap', vector: new Map(this.#entity?.vector)}; // Plain: a call clones what it carries.
       this.#keep(call, type, policies, frame);
-      return {type: 'applied', vector: this.#entity!.vector};
+      return {type: 'applied', vector: new Map(this.#entity!.vector)};
     }
 
     /** A tenant's configuration carries its own policy, so a frame of it is judged by what it would bring. */

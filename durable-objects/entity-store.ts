@@ -3,7 +3,6 @@
 // created before the replica is, so an object that was only asked a question leaves no storage behind.
 import {createHash} from 'node:crypto';
 import {DecodeError, fromHex, Reader, sameBytes, toHex, Writer} from '../crdt/bytes.ts';
-import {contextOfVector} from '../crdt/causal-context.ts';
 import {decodeVector, encodeVector} from '../crdt/codec.ts';
 import {
   decodePart,
@@ -13,7 +12,6 @@ import {
   EMPTY_DOCUMENT,
   join,
   type Shape,
-  vectorOfDocument,
 } from '../crdt/document.ts';
 import type {Dot, ReplicaId} from '../crdt/dot.ts';
 import {compareTimes, decodeTime, encodeTime, EPOCH, type HybridTime} from '../crdt/hybrid-clock.ts';
@@ -253,7 +251,8 @@ export class EntityStore {
     writer.varint(end.seq);
     writer.bytes(end.hash);
     encodeTime(writer, time);
-    encodeVector(writer, vectorOfDocument(now));
+    encodeTime(writer, now.latest);
+    encodeVector(writer, now.vector);
     writer.bytes(sha256(encodeState(shape, now)));
     this.#put('checkpoint', writer.finish());
   }
@@ -267,14 +266,17 @@ export class EntityStore {
       seq: reader.varint(),
       hash: reader.bytes().slice(),
       time: decodeTime(reader),
+      latest: decodeTime(reader),
       vector: decodeVector(reader),
       digest: reader.bytes().slice(),
     };
     return schema === schemaHash(shape) ? checkpoint : undefined;
   }
 
-  #stateRows(shape: Shape, {vector, digest}: {vector: ReadonlyMap<ReplicaId, number>; digest: Uint8Array}): Document {
-    const context = contextOfVector(vector);
+  #stateRows(
+    shape: Shape,
+    {vector, latest, digest}: Pick<Document, 'vector' | 'latest'> & {digest: Uint8Array},
+  ): Document {
     const fields = new Map<string, unknown>();
     for (const row of this.#sql.exec('select path, code, bytes from state order by path').toArray()) {
       const name = (row.path as string).split(SEPARATOR, 1)[0]!;
@@ -287,7 +289,7 @@ export class EntityStore {
         for (const [key, value] of part as ReadonlyMap<unknown, unknown>) before.set(key, value);
       else fields.set(name, part instanceof Map ? new Map(part) : part);
     }
-    const document = {fields, opaque: new Map(), context};
+    const document = {...EMPTY_DOCUMENT, fields, vector, latest};
     if (!sameBytes(digest, sha256(encodeState(shape, document))))
       throw new ReplicaDamaged('the state rows are not those of the checkpoint');
     return document;

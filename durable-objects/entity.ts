@@ -3,7 +3,6 @@
 import {createHash} from 'node:crypto';
 import * as bounded from '../crdt/bounded-counter.ts';
 import {toHex, Writer} from '../crdt/bytes.ts';
-import type {EventHead} from '../crdt/codec.ts';
 import {
   type Document,
   documentOf,
@@ -11,10 +10,10 @@ import {
   type EventDelta,
   fieldState,
   join,
+  MissingEvents,
   type Shape,
-  vectorOfDocument,
 } from '../crdt/document.ts';
-import {Draft} from '../crdt/draft.ts';
+import {Draft, type DraftHead} from '../crdt/draft.ts';
 import {type Dot, REPLICA_ID_BYTES, type ReplicaId} from '../crdt/dot.ts';
 import * as awSet from '../crdt/aw-set.ts';
 import type {Exact} from '../crdt/exact.ts';
@@ -68,11 +67,17 @@ export interface Admitted {
 export function admitFrame(shape: Shape, base: Document, frame: Frame): Admitted | undefined {
   const decoded = frame.entries.map(bytes => ({...decodeEntry(shape, bytes), bytes}));
   const dots = decoded.map(({head}) => head);
-  const admission = admit(vectorOfDocument(base), frame.since, dots);
+  const admission = admit(base.vector, frame.since, dots);
   if (admission.type === 'gap') return undefined;
   const entries = admission.fresh.map(index => decoded[index]!);
-  const document = entries.reduce((joined, entry) => join(shape, joined, entry.document), base);
-  return {document, entries, known: knownOf(frame.since, dots)};
+  try {
+    const document = entries.reduce((joined, entry) => join(shape, joined, entry.document), base);
+    return {document, entries, known: knownOf(frame.since, dots)};
+  } catch (error) {
+    // Entries say themselves what they build on, should the frame have said less.
+    if (error instanceof MissingEvents) return undefined;
+    throw error;
+  }
 }
 
 /** More own entries than this are found from the front of the log, page by page, instead of from its end. */
@@ -91,6 +96,8 @@ export class Entity {
   /** What the state rows hold; undefined when they are to be written anew. */
   #checkpoint: {readonly seq: number; readonly document: Document | undefined};
   #freshMarks: Mark[] = [];
+  /** What was covered at the last own event; not known again after opening, and then that event's list is longer. */
+  #lastHeard: VersionVector | undefined;
   /** Log positions up to which a peer covers everything, if it covers what it did when that was found. */
   readonly #cursors = new Map<string, {readonly cover: VersionVector; readonly seq: number}>();
   #digest: {readonly of: Document; readonly hex: string} | undefined;
@@ -115,7 +122,7 @@ export class Entity {
       region: identity.place.region,
       id: identity.replica,
       eager: type.replication === 'everywhere',
-      vector: vectorOfDocument(document),
+      vector: document.vector,
     };
     const regions = members(document).map(member => member.region);
     return new Entity(store, type, stored, reopenReplica(self, permitted, regions, armedAtMs));
@@ -144,7 +151,7 @@ export class Entity {
     const {region} = identity.place;
     const self = {region, id: identity.replica, eager: type.replication === 'everywhere', vector: new Map()};
     const entity = new Entity(store, type, stored, createReplica(self, permitted));
-    const joining = (head: EventHead) => {
+    const joining = (head: DraftHead) => {
       const draft = new Draft(type.shape, EMPTY_DOCUMENT, head);
       const element = memberElement({region, replica: identity.replica});
       draft.write(MEMBERS, awSet.add(draft.state(MEMBERS), draft, element));
@@ -158,7 +165,7 @@ export class Entity {
   }
 
   get vector(): VersionVector {
-    return vectorOfDocument(this.#document);
+    return this.#document.vector;
   }
 
   get mesh(): Replica {
@@ -218,20 +225,21 @@ export class Entity {
   write(
     command: string,
     mark: IdempotencyMark | undefined,
-    run: (head: EventHead) => EventDelta | undefined,
+    run: (head: DraftHead) => EventDelta | undefined,
     around: Surroundings,
   ): {dot: Dot | undefined; effects: readonly Effect[]} {
     const {replica} = this.identity;
     const time = tick(this.#time, Math.floor(around.nowMs));
-    const head = {replica, counter: counterOf(this.vector, replica) + 1, time};
+    const head = {replica, counter: counterOf(this.vector, replica) + 1, time, lastHeard: this.#lastHeard};
     const delta = run(head);
     if (!delta) return {dot: undefined, effects: []};
-    const entry = encodeEntry(this.type.shape, {...head, command, ...(mark && {mark})}, delta);
+    const entry = encodeEntry(this.type.shape, {...delta.head, command, ...(mark && {mark})}, delta);
     this.#end = this.#store.append(this.#end, entry);
     this.#time = time;
     this.#remember(head, mark);
     this.#document = join(this.type.shape, this.#document, documentOf(delta));
-    return {dot: head, effects: this.advance({type: 'wrote', vector: this.vector}, around)};
+    this.#lastHeard = this.vector;
+    return {dot: delta.head, effects: this.advance({type: 'wrote', vector: this.vector}, around)};
   }
 
   /** Keeps what a frame brought, all of it or nothing: call it in a transaction and drop the entity when that fails. */
@@ -350,7 +358,7 @@ export class Entity {
     const amount = granted(bounded.rightsOf(state, this.identity.replica), request);
     // Rights passed to a replica that is not a member would be lost with it.
     if (!isMember || receiver === this.identity.replica || amount <= 0) return {amount: 0, effects: []};
-    const run = (head: EventHead) => {
+    const run = (head: DraftHead) => {
       const draft = new Draft(this.type.shape, this.#document, head);
       draft.write(field, bounded.transfer(state, draft.replica, receiver, amount));
       return draft.finish();
@@ -368,7 +376,7 @@ export function tryFirst(
   type: EntityType,
   command: string,
   mark: IdempotencyMark | undefined,
-  run: (base: Document, head: EventHead) => EventDelta | undefined,
+  run: (base: Document, head: DraftHead) => EventDelta | undefined,
 ): Refusal | undefined {
   const head = {replica: '0'.repeat(2 * REPLICA_ID_BYTES) as ReplicaId, counter: 1, time: EPOCH};
   try {

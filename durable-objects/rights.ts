@@ -73,7 +73,8 @@ export class Rights {
         return this.run(entity, command);
       } catch (error) {
         const lack = lackOf(error);
-        if (!lack) throw error;
+        // Nobody passes rights of other counters on: waiting for some would be in vain.
+        if (!lack || !entity.boundedFields().includes(lack.field)) throw error;
         this.#ask(entity, lack.field, lack.needed);
         const leftMs = untilMs - Date.now();
         const refusal = withHolders(entity, error as Refusal, lack.field);

@@ -1,10 +1,8 @@
 // The builder of entity types. One definition yields the storage shape, the commands, the generic edits, the validation of
 // both, and the types that TypeScript sees.
 import * as z from 'zod';
-import type {Delta} from '../crdt/crdt-type.ts';
 import {type Document, type EventDelta, fieldState, type Shape} from '../crdt/document.ts';
-import {Draft} from '../crdt/draft.ts';
-import type {EventHead} from '../crdt/codec.ts';
+import {Draft, type DraftHead} from '../crdt/draft.ts';
 import {Refusal} from '../crdt/refusal.ts';
 import {withMembers} from '../mesh/membership.ts';
 import type {AnyField, EditorOf, ViewOf} from './fields.ts';
@@ -68,13 +66,13 @@ export function entityType<const F extends Fields>(
   return {name, fields, commands, shape, replication, internal};
 }
 
-/** Writes of one command. A draft compares each with those before it, and all the while the actor does nothing else. */
+/** Writes of one command: all the while it runs the actor does nothing else. */
 export const OPERATIONS_MAX = 1_000;
 
-function draftOf(type: EntityType, base: Document, head: EventHead): {draft: Draft; editors: EditorsOf<Fields>} {
+function draftOf(type: EntityType, base: Document, head: DraftHead): {draft: Draft; editors: EditorsOf<Fields>} {
   const draft = new Draft(type.shape, base, head);
   let operations = 0;
-  const write = (name: string, delta: Delta<unknown>) => {
+  const write = (name: string, delta: unknown) => {
     if (++operations > OPERATIONS_MAX)
       throw new Refusal('entry-too-large', `one command makes at most ${OPERATIONS_MAX} changes`);
     draft.write(name, delta);
@@ -99,7 +97,7 @@ const refuseInput = (what: string, error: z.ZodError) =>
 export function runCommand(
   type: EntityType,
   base: Document,
-  head: EventHead,
+  head: DraftHead,
   name: string,
   input: unknown,
 ): EventDelta | undefined {
@@ -114,7 +112,7 @@ export function runCommand(
 }
 
 /** `{field: edit}`, each edit in its field's own form. */
-export function runPatch(type: EntityType, base: Document, head: EventHead, patch: unknown): EventDelta | undefined {
+export function runPatch(type: EntityType, base: Document, head: DraftHead, patch: unknown): EventDelta | undefined {
   const {data, error} = z.record(z.string(), z.unknown()).safeParse(patch);
   if (error) throw refuseInput('the patch', error);
   const {draft, editors} = draftOf(type, base, head);

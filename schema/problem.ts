@@ -20,6 +20,8 @@ export const PROBLEMS = {
   'method-not-allowed': {status: 405, title: 'The path does not take this method'},
   'rights-exhausted': {status: 409, title: 'There is enough, but not enough may be taken here'},
   'insufficient-stock': {status: 409, title: 'There is not enough'},
+  'capacity-exhausted': {status: 409, title: 'There is room, but not enough may be used here'},
+  'insufficient-capacity': {status: 409, title: 'There is not enough room'},
   'version-conflict': {status: 409, title: 'The document has changed since it was read'},
   'policy-strands-data': {status: 409, title: 'The policy would leave data where nobody looks for it'},
   'body-too-large': {status: 413, title: 'The body is too large'},

@@ -64,7 +64,7 @@ test('[JSON4] __proto__ and its like are plain keys', () => {
 test('[JSON5] nesting is bounded, for writers and for readers', () => {
   expect(decoded(encoded(nested(JSON_DEPTH_MAX)))).toEqual(nested(JSON_DEPTH_MAX));
   expect(() => encoded(nested(JSON_DEPTH_MAX + 1))).toThrow(EncodeError);
-  const [ARRAY, ONE, NULL] = [7, 1, 0];
+  const [ARRAY, ONE, NULL] = [0x85, 1, 0x80];
   const bytesOf = (depth: number) => Uint8Array.from([...Array(depth).fill([ARRAY, ONE]).flat(), NULL]);
   expect(() => decoded(bytesOf(JSON_DEPTH_MAX))).not.toThrow();
   expect(() => decoded(bytesOf(JSON_DEPTH_MAX + 1))).toThrow(DecodeError);

@@ -21,7 +21,7 @@ test('[ENT1] an entry comes back as it was, and its head can be read without the
     expect(decodeEntryHead(bytes)).toEqual(written);
     const {head: read, document} = decodeEntry(SHAPE, bytes);
     expect(read).toEqual(written);
-    expect(document.context.has(written.replica)).toBe(true);
+    expect(document.vector.has(written.replica)).toBe(true);
     // A build that knows none of the fields reads the same head, and keeps every field.
     const blind = decodeEntry(new Map(), bytes);
     expect(blind.head).toEqual(written);

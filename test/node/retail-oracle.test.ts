@@ -13,7 +13,6 @@ import {
   type EventDelta,
   fieldState,
   join,
-  vectorOfDocument,
 } from '../../crdt/document.ts';
 import type {ReplicaId} from '../../crdt/dot.ts';
 import {Draft} from '../../crdt/draft.ts';
@@ -94,7 +93,7 @@ class Branch {
       report: {
         region: this.region,
         replica: this.replica,
-        vector: Object.fromEntries(vectorOfDocument(this.document)),
+        vector: Object.fromEntries(this.document.vector),
         digest: toHex(new Uint8Array(createHash('sha256').update(encodeState(shape, this.document)).digest())),
         members: members(this.document),
         rights: {stock: Object.fromEntries(rights)},
@@ -209,7 +208,7 @@ const planted: readonly (readonly [name: string, rule: Rule, evidence: () => Evi
     'below-zero',
     () =>
       honest(weur => {
-        const overspent = {state: new Map([[weur.replica, {given: new Map(), used: 6}]]), removed: []};
+        const overspent = new Map([[weur.replica, {given: new Map(), used: 6}]]);
         weur.writeStock('reserve', () => overspent);
       }),
   ],
@@ -218,7 +217,7 @@ const planted: readonly (readonly [name: string, rule: Rule, evidence: () => Evi
     'below-zero',
     () =>
       honest(weur => {
-        const oversold = {state: new Map([[weur.replica, {given: new Map(), used: 20}]]), removed: []};
+        const oversold = new Map([[weur.replica, {given: new Map(), used: 20}]]);
         weur.writeStock('reserve', () => oversold);
         weur.writeStock('receive', stock => bounded.increment(stock, weur.replica, 30));
       }),

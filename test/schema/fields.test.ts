@@ -4,7 +4,22 @@ import {documentOf, join} from '../../crdt/document.ts';
 import {Draft} from '../../crdt/draft.ts';
 import * as counters from '../../crdt/pn-counter.ts';
 import {type EditorsOf, entityType, type Fields} from '../../schema/entity-type.ts';
-import {awSet, boundedCounter, gCounter, lwwRegister, mvRegister, orMap, pnCounter} from '../../schema/fields.ts';
+import {
+  awSet,
+  boundedCounter,
+  dwFlag,
+  ewFlag,
+  gCounter,
+  gSet,
+  lwwElementSet,
+  lwwRegister,
+  mvRegister,
+  orMap,
+  pnCounter,
+  resettableCounter,
+  rwMap,
+  rwSet,
+} from '../../schema/fields.ts';
 import {IDS} from '../support/mesh-arbitraries.ts';
 import {codeOf, refusalOf, Subject} from '../support/schema-arbitraries.ts';
 
@@ -138,4 +153,102 @@ test('[SCH39] two regions that wrote at once: a register of many shows both valu
   expect(subject.view).toEqual({all: [1, 2], both: 3});
   subject.patch({all: {set: 3}});
   expect(subject.view.all).toEqual([3]);
+});
+
+test('[SCH60] flags are off at first, are set by patches, and read their own writes', () => {
+  const {subject, run} = subjectOf({typing: ewFlag(), consent: dwFlag()});
+  expect(subject.view).toEqual({typing: false, consent: false});
+  run(({typing, consent}) => {
+    typing.enable();
+    consent.enable();
+    expect([typing.value, consent.value]).toEqual([true, true]);
+    typing.disable();
+    expect(typing.value).toBe(false);
+  });
+  expect(subject.view).toEqual({typing: false, consent: true});
+  subject.patch({typing: {set: true}, consent: {set: false}});
+  expect(subject.view).toEqual({typing: true, consent: false});
+  expect(codeOf(() => subject.patch({typing: {set: 'yes'}}))).toBe('invalid');
+});
+
+test('[SCH61] a grow-only set takes what fits, lets go of nothing, and no map can hold it', () => {
+  const {subject, run} = subjectOf({coupons: gSet(z.string().max(6))});
+  subject.patch({coupons: {add: ['SUMMER', 'SPRING']}});
+  expect(subject.patch({coupons: {add: ['SPRING']}})).toBe(undefined);
+  run(({coupons}) => expect([coupons.has('SPRING'), coupons.has('WINTER')]).toEqual([true, false]));
+  expect(subject.view.coupons).toEqual(['SPRING', 'SUMMER']);
+  expect(codeOf(() => subject.patch({coupons: {remove: ['SPRING']}}))).toBe('invalid');
+  expect(codeOf(() => run(({coupons}) => coupons.add('far too long')))).toBe('invalid');
+  expect(() => orMap(z.string(), gSet(z.string()))).toThrow(/no map can hold it/);
+});
+
+test.each([
+  ['remove-wins', rwSet],
+  ['last-writer-wins', lwwElementSet],
+] as const)('[SCH62] a %s set is edited like any other', (_, setField) => {
+  const {subject, run} = subjectOf({banned: setField(z.string().max(3))});
+  run(({banned}) => {
+    banned.add('ann');
+    banned.add('bob');
+    banned.remove('ann');
+    expect([banned.has('ann'), banned.has('bob'), banned.has('eve')]).toEqual([false, true, false]);
+  });
+  subject.patch({banned: {remove: ['bob', 'eve'], add: ['eve']}});
+  expect(subject.view.banned).toEqual(['eve']);
+  expect(codeOf(() => run(({banned}) => banned.add('long')))).toBe('invalid');
+});
+
+test('[SCH63] a resettable counter is counted and reset, and counts on from zero', () => {
+  const {subject, run} = subjectOf({visitors: resettableCounter()});
+  subject.patch({visitors: {increment: 5}});
+  subject.patch({visitors: {decrement: 1}});
+  run(({visitors}) => {
+    visitors.reset();
+    visitors.increment(2);
+    expect(visitors.value).toBe(2);
+  });
+  expect(subject.view.visitors).toBe(2);
+  subject.patch({visitors: {reset: true}});
+  expect(subject.view.visitors).toBe(0);
+  expect(subject.patch({visitors: {reset: true}})).toBe(undefined);
+  expect(codeOf(() => subject.patch({visitors: {reset: false}}))).toBe('invalid');
+});
+
+test('[SCH64] a counter with a maximum rises as far as was provisioned, which is never above it', () => {
+  const {subject, run} = subjectOf({seats: boundedCounter({min: 2, max: 10})});
+  expect(subject.view.seats).toBe(2);
+  expect(codeOf(() => subject.patch({seats: {increment: 1}}))).toBe('insufficient-capacity');
+  subject.patch({seats: {provision: 5}});
+  expect(codeOf(() => subject.patch({seats: {provision: 4}}))).toBe('out-of-range');
+  run(({seats}) => {
+    seats.increment(5);
+    expect([seats.value, seats.capacity]).toEqual([7, 7]);
+  });
+  const refusal = refusalOf(() => run(({seats}) => seats.increment(1)));
+  expect(refusal).toMatchObject({code: 'insufficient-capacity', facts: {field: 'seats', asked: 1, here: 0, known: 0}});
+  subject.patch({seats: {provision: 3}});
+  run(({seats}) => seats.increment(3));
+  expect(subject.view.seats).toBe(10);
+  run(({seats}) => seats.decrement(8));
+  expect(codeOf(() => run(({seats}) => seats.decrement(1)))).toBe('insufficient-stock');
+  expect(subject.view.seats).toBe(2);
+  expect(() => boundedCounter({min: 2, max: 1})).toThrow(/no counter is between/);
+  expect(() => orMap(z.string(), boundedCounter({min: 0, max: 1}))).toThrow(/no map can hold it/);
+});
+
+test('[SCH65] a remove-wins map forgets a key, starts it anew, and nests with the other map', () => {
+  const {subject, run} = subjectOf({accounts: rwMap(z.string().max(8), orMap(z.string(), pnCounter()))});
+  run(({accounts}) => {
+    accounts.at('ann').at('eur').increment(2);
+    accounts.at('ann').at('usd').increment(1);
+    expect([accounts.has('ann'), accounts.at('ann').at('eur').value]).toEqual([true, 2]);
+    accounts.remove('ann');
+    expect([accounts.has('ann'), accounts.at('ann').has('eur')]).toEqual([false, false]);
+  });
+  expect(subject.view.accounts).toEqual({});
+  subject.patch({accounts: {ann: {eur: {increment: 3}}, bob: {eur: {increment: 1}}}});
+  subject.patch({accounts: {bob: null}});
+  expect(subject.view.accounts).toEqual({ann: {eur: 3}});
+  expect(codeOf(() => run(({accounts}) => accounts.at('far too long')))).toBe('invalid');
+  expect(() => rwMap(z.string(), gSet(z.string()))).toThrow(/no map can hold it/);
 });

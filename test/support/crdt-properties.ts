@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import {expect} from 'vitest';
 import {toHex} from '../../crdt/bytes.ts';
-import {EMPTY_DOCUMENT, encodeState, fieldState, join} from '../../crdt/document.ts';
+import {EMPTY_DOCUMENT, encodeState, fieldState, join, leq} from '../../crdt/document.ts';
+import {coversVector} from '../../crdt/version-vector.ts';
 import {
   effective,
   fingerprint,
@@ -32,7 +33,10 @@ export function convergesOnModel(subject: AnySubject, numRuns: number): void {
   fc.assert(property, {numRuns});
 }
 
-/** Commutative, associative, idempotent, on documents with gaps too; arguments are frozen throughout. */
+/**
+ * Commutative, associative, idempotent and monotone; a delta does what its author's whole state would; arguments are frozen
+ * throughout.
+ */
 export function obeysJoinLaws(subject: AnySubject, numRuns: number): void {
   const subjects = only(subject);
   const shape = shapeOf(subjects);
@@ -54,6 +58,14 @@ export function obeysJoinLaws(subject: AnySubject, numRuns: number): void {
     expect(fingerprint(shape, join(shape, ab, b))).toBe(fingerprint(shape, ab));
     // What brings nothing new leaves the very same state, or every redelivery would look like a change.
     expect(fieldState(join(shape, ab, b), 'field', subject.type)).toBe(fieldState(ab, 'field', subject.type));
+    expect(leq(shape, a, ab) && leq(shape, b, ab)).toBe(true);
+    expect(leq(shape, ab, a)).toBe(fingerprint(shape, ab) === before[0]);
+    for (const event of events) {
+      if (!event || !coversVector(a.vector, event.received.since)) continue;
+      const grown = join(shape, a, event.received);
+      expect(fingerprint(shape, grown)).toBe(fingerprint(shape, join(shape, a, event.after)));
+      expect(fingerprint(shape, join(shape, grown, b))).toBe(fingerprint(shape, join(shape, ab, event.received)));
+    }
     expect([a, b, c].map(document => fingerprint(shape, document))).toEqual(before);
   });
   fc.assert(property, {numRuns});

@@ -1,9 +1,10 @@
 // Scripts of events by three replicas, played on real documents: every write through a draft, every delta over the wire.
 import fc from 'fast-check';
 import {Reader, toHex, Writer} from '../../crdt/bytes.ts';
-import {type EventHead, inOrder} from '../../crdt/codec.ts';
+import {decodeVector, type EventHead, inOrder} from '../../crdt/codec.ts';
 import {
   decodeDelta,
+  type Delta,
   type Document,
   EMPTY_DOCUMENT,
   encodeDelta,
@@ -11,12 +12,14 @@ import {
   type EventDelta,
   fieldState,
   join,
+  MissingEvents,
   type Shape,
 } from '../../crdt/document.ts';
 import type {ReplicaId} from '../../crdt/dot.ts';
 import {Draft} from '../../crdt/draft.ts';
-import type {HybridTime} from '../../crdt/hybrid-clock.ts';
+import {decodeTime, type HybridTime} from '../../crdt/hybrid-clock.ts';
 import {Refusal} from '../../crdt/refusal.ts';
+import type {VersionVector} from '../../crdt/version-vector.ts';
 import {deepFreeze} from './deep-freeze.ts';
 import type {Write} from './models.ts';
 import {type AnySubject, REPLICAS} from './subjects.ts';
@@ -38,7 +41,7 @@ export interface PlayedEvent {
   readonly delta: EventDelta;
   readonly bytes: Uint8Array;
   /** From the wire, frozen. */
-  readonly received: Document;
+  readonly received: Delta;
   /** The writer's document before and behind the event. */
   readonly before: Document;
   readonly after: Document;
@@ -62,8 +65,25 @@ export interface Run {
 
 export const only = (subject: AnySubject): Subjects => new Map([['field', subject]]);
 export const shapeOf = (subjects: Subjects): Shape => new Map([...subjects].map(([name, {type}]) => [name, type]));
-export const joinAll = (shape: Shape, documents: Iterable<Document>): Document =>
-  [...documents].reduce((a, b) => deepFreeze(join(shape, a, b)), EMPTY_DOCUMENT);
+
+/** Joins what can be joined, in this order; what builds on something that comes later waits for it. */
+export function joinAll(shape: Shape, documents: Iterable<Document>): Document {
+  let joined = EMPTY_DOCUMENT;
+  let waiting = [...documents];
+  for (let before = Infinity; waiting.length < before;) {
+    before = waiting.length;
+    waiting = waiting.filter(document => {
+      try {
+        joined = deepFreeze(join(shape, joined, document));
+        return false;
+      } catch (error) {
+        if (error instanceof MissingEvents) return true;
+        throw error;
+      }
+    });
+  }
+  return joined;
+}
 
 export function scriptOf(subjects: Subjects, stepsMax = 10): fc.Arbitrary<readonly Step[]> {
   const writes = fc.oneof(
@@ -92,7 +112,7 @@ export const encodedDelta = (shape: Shape, delta: EventDelta): Uint8Array => {
   return writer.finish();
 };
 
-export const decodedDelta = (shape: Shape, bytes: Uint8Array, head: EventHead): Document =>
+export const decodedDelta = (shape: Shape, bytes: Uint8Array, head: EventHead): Delta =>
   decodeDelta(new Reader(bytes), shape, head);
 
 export function play(subjects: Subjects, script: readonly Step[]): Run {
@@ -100,6 +120,7 @@ export function play(subjects: Subjects, script: readonly Step[]): Run {
   const documents = new Map<ReplicaId, Document>();
   const seenBy = new Map<ReplicaId, ReadonlySet<number>>();
   const counters = new Map<ReplicaId, number>();
+  const lastHeard = new Map<ReplicaId, VersionVector>();
   const attempts: Attempt[] = [];
   const events = script.map(({replica, hears, time, writes}) => {
     const heard = hears ?? replica;
@@ -109,7 +130,7 @@ export function play(subjects: Subjects, script: readonly Step[]): Run {
     );
     const seen = new Set([...(seenBy.get(replica) ?? []), ...(seenBy.get(heard) ?? [])]);
     const head = {replica, counter: (counters.get(replica) ?? 0) + 1, time};
-    const draft = new Draft(shape, before, head);
+    const draft = new Draft(shape, before, {...head, lastHeard: lastHeard.get(replica)});
     for (const {field, command} of writes) {
       const refused = write(draft, field, subjects.get(field)!, command);
       const id = attempts.length;
@@ -125,6 +146,7 @@ export function play(subjects: Subjects, script: readonly Step[]): Run {
     const after = deepFreeze(join(shape, before, received));
     documents.set(replica, after);
     counters.set(replica, head.counter);
+    lastHeard.set(replica, after.vector);
     const drafted = new Map([...shape.keys()].map(name => [name, draft.state(name)]));
     return {head, delta, bytes, received, before, after, drafted};
   });
@@ -142,6 +164,17 @@ function write(draft: Draft, field: string, subject: AnySubject, command: unknow
   }
 }
 
+/** A kept unknown field: the dots of its table, whether it came in a whole state, and its bytes as they came. */
+export function partsOfRecord(record: Uint8Array): {dots: readonly string[]; ofState: boolean; payload: Uint8Array} {
+  const reader = new Reader(record);
+  const dots = Array.from({length: reader.varint()}, () => `${toHex(reader.raw(8))}:${reader.varint()}`);
+  reader.raw(8 * reader.varint());
+  decodeTime(reader);
+  const ofState = reader.byte() === 0;
+  if (!ofState) decodeVector(reader);
+  return {dots, ofState, payload: reader.raw(reader.remaining)};
+}
+
 export const effective = (run: Run, field: string): readonly Write<unknown>[] =>
   run.attempts.filter(attempt => attempt.field === field && !attempt.refused).map(attempt => attempt.write);
 
@@ -150,15 +183,12 @@ export const readField = (subjects: Subjects, document: Document, field: string)
   return read(fieldState(document, field, type));
 };
 
-/** Equal for equal documents, those with gaps included, which have no state encoding. */
-export function fingerprint(shape: Shape, document: Document): string {
-  const fields = inOrder(document.fields)
-    .filter(([name, state]) => !shape.get(name)!.isEmpty(state)) // An event that only removes carries empty states.
-    .map(([name, state]) => `${name}=${toHex(encodePart(shape.get(name)!, state))}`);
-  const opaque = inOrder(document.opaque).map(([key, records]) => `${key}=${records.map(toHex).join()}`);
-  const context = inOrder(document.context).map(
-    ([id, {upTo, beyond, tags}]) =>
-      `${id}:${upTo} ${beyond.join()} ${tags.map(tag => `${tag.counter}.${tag.index}`).join()}`,
+/** Equal for equal documents, deltas included, which have no state encoding. */
+export function fingerprint(shape: Shape, document: Document | Delta): string {
+  const fields = inOrder(document.fields).map(
+    ([name, state]) => `${name}=${toHex(encodePart(shape.get(name)!, state))}`,
   );
-  return JSON.stringify([fields, opaque, context]);
+  const opaque = inOrder(document.opaque).map(([key, records]) => `${key}=${records.map(toHex).join()}`);
+  const since = 'since' in document ? inOrder(document.since) : [];
+  return JSON.stringify([fields, opaque, inOrder(document.vector), document.latest, since]);
 }

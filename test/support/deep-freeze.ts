@@ -1,5 +1,7 @@
 // Freezes a value all the way down, so that a join that tidies its arguments throws instead of changing them.
 
+import {VersionedMap} from '../../crdt/versioned-map.ts';
+
 const frozen = new WeakSet<object>();
 
 const refuse = (): never => {
@@ -10,7 +12,9 @@ export function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || frozen.has(value)) return value;
   frozen.add(value);
   if (ArrayBuffer.isView(value)) return value; // Engines refuse to freeze bytes; tests compare encodings instead.
-  if (value instanceof Map) {
+  // A versioned map shows no way in from outside; what it holds is frozen like everything else.
+  if (value instanceof VersionedMap) for (const [, item] of value) deepFreeze(item);
+  else if (value instanceof Map) {
     for (const [key, item] of value) {
       deepFreeze(key);
       deepFreeze(item);

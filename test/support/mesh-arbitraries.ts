@@ -1,7 +1,6 @@
 // Vectors, dots, entries, frames and whole logs at random, for the tests of mesh/.
 import fc from 'fast-check';
 import {DecodeError} from '../../crdt/bytes.ts';
-import type {Delta} from '../../crdt/crdt-type.ts';
 import type {AnyCrdtType, EventDelta} from '../../crdt/document.ts';
 import type {Dot, ReplicaId} from '../../crdt/dot.ts';
 import * as awSet from '../../crdt/aw-set.ts';
@@ -56,9 +55,9 @@ export const entryHead: fc.Arbitrary<EntryHead> = fc
 export function deltaOf(head: EntryHead, tags: readonly string[], by: number): EventDelta {
   const {replica, counter: at} = head;
   const added = [...new Set(tags)].map((tag, index) => [tag, [{replica, counter: at, index}]] as const);
-  const fields = new Map<string, Delta<unknown>>([['count', counters.increment(new Map(), replica, by)]]);
-  if (added.length > 0) fields.set('tags', {state: new Map(added), removed: []});
-  return {head, fields};
+  const fields = new Map<string, unknown>([['count', counters.increment(new Map(), replica, by)]]);
+  if (added.length > 0) fields.set('tags', new Map(added));
+  return {head, heard: new Map(), fields};
 }
 
 export const entry = fc

@@ -21,6 +21,16 @@ export type BoundedCommand =
 export type MapCommand<C> =
   {readonly kind: 'update'; readonly key: string; readonly inner: C} | {readonly kind: 'remove'; readonly key: string};
 
+export type FlagCommand = 'enable' | 'disable';
+export type ResettableCommand = {readonly kind: 'add'; readonly amount: bigint} | {readonly kind: 'reset'};
+export type CappedCommand =
+  | {readonly kind: 'provision' | 'increment' | 'decrement'; readonly amount: bigint}
+  | {readonly kind: 'transferStock' | 'transferRoom'; readonly to: ReplicaId; readonly amount: bigint};
+
+/** Of the writes in `seen`, those that counted for who had seen just these: maps around take writes back. */
+export type Within<C> = (seen: ReadonlySet<number>) => readonly Write<C>[];
+export type Model<C, V> = (writes: readonly Write<C>[], within: Within<C>) => V;
+
 const seenByAny = (id: number, others: readonly Write<unknown>[]) => others.some(other => other.seen.has(id));
 
 export function counterModel(writes: readonly Write<bigint>[]): bigint {
@@ -28,6 +38,17 @@ export function counterModel(writes: readonly Write<bigint>[]): bigint {
   for (const {command} of writes) total += command;
   return total;
 }
+
+/** What was added, less what somebody had seen who reset it. */
+export function resettableModel(writes: readonly Write<ResettableCommand>[]): bigint {
+  const resets = writes.filter(({command}) => command.kind === 'reset');
+  let total = 0n;
+  for (const {id, command} of writes) if (command.kind === 'add' && !seenByAny(id, resets)) total += command.amount;
+  return total;
+}
+
+export const growOnlyModel = (writes: readonly Write<string>[]): readonly string[] =>
+  [...new Set(writes.map(({command}) => command))].sort();
 
 /** An element is in while one of its adds has been seen by none of its removes. */
 export function setModel(writes: readonly Write<SetCommand>[]): readonly string[] {
@@ -42,17 +63,44 @@ export function setModel(writes: readonly Write<SetCommand>[]): readonly string[
 }
 
 /** The writes that no other write had seen. */
-const standing = (writes: readonly Write<JsonValue>[]) => writes.filter(({id}) => !seenByAny(id, writes));
+const standing = <C>(writes: readonly Write<C>[]) => writes.filter(({id}) => !seenByAny(id, writes));
+
+export const enableWinsModel = (writes: readonly Write<FlagCommand>[]): boolean =>
+  standing(writes).some(({command}) => command === 'enable');
+
+export const disableWinsModel = (writes: readonly Write<FlagCommand>[]): boolean =>
+  writes.length > 0 && !standing(writes).some(({command}) => command === 'disable');
+
+/** The elements of which the standing writes make one that is in. */
+function elementsWhere(
+  writes: readonly Write<SetCommand>[],
+  isIn: (standing: readonly Write<SetCommand>[]) => boolean,
+): readonly string[] {
+  const elements = [...new Set(writes.map(({command}) => command.element))].sort();
+  return elements.filter(element => isIn(standing(writes.filter(({command}) => command.element === element))));
+}
+
+/** An element is in when it has standing adds and no standing removal. */
+export const removeWinsModel = (writes: readonly Write<SetCommand>[]): readonly string[] =>
+  elementsWhere(writes, left => left.every(({command}) => command.kind === 'add'));
+
+/** An element is in when the latest of what stands is an add. */
+export const latestElementModel = (writes: readonly Write<SetCommand>[]): readonly string[] =>
+  elementsWhere(writes, left => last(left)!.command.kind === 'add');
 
 /** Standing values as JSON text, equal ones once, in order of that text. */
 export const multiValueModel = (writes: readonly Write<JsonValue>[]): readonly string[] =>
   [...new Set(standing(writes).map(({command}) => JSON.stringify(command)))].sort();
 
-export function lastWriterModel(writes: readonly Write<JsonValue>[]): JsonValue | undefined {
-  const stamp = ({time, replica, counter}: Write<JsonValue>) => [time.ms, time.logical, replica, counter] as const;
-  let last: Write<JsonValue> | undefined;
-  for (const write of standing(writes)) if (!last || isAfter(stamp(write), stamp(last))) last = write;
-  return last?.command;
+export const lastWriterModel = (writes: readonly Write<JsonValue>[]): JsonValue | undefined =>
+  last(standing(writes))?.command;
+
+function last<C>(writes: readonly Write<C>[]): Write<C> | undefined {
+  const stamp = ({time, replica, counter}: Write<C>) => [time.ms, time.logical, replica, counter] as const;
+  return writes.reduce<Write<C> | undefined>(
+    (latest, write) => (!latest || isAfter(stamp(write), stamp(latest)) ? write : latest),
+    undefined,
+  );
 }
 
 function isAfter(a: readonly (number | string)[], b: readonly (number | string)[]): boolean {
@@ -76,22 +124,91 @@ export function boundedModel(writes: readonly Write<BoundedCommand>[]): Holdings
     if (command.kind === 'transfer') move(command.to, command.amount);
     else value += change;
   }
-  return {value, rights: new Map([...rights].filter(([, amount]) => amount !== 0n))};
+  return {value, rights: withoutNone(rights)};
 }
+
+const withoutNone = (rights: ReadonlyMap<ReplicaId, bigint>) =>
+  new Map([...rights].filter(([, amount]) => amount !== 0n));
+
+export interface CappedHoldings {
+  readonly value: bigint;
+  readonly capacity: bigint;
+  readonly stock: Holdings['rights'];
+  readonly room: Holdings['rights'];
+}
+
+export function cappedModel(writes: readonly Write<CappedCommand>[]): CappedHoldings {
+  const [stock, room] = [new Map<ReplicaId, bigint>(), new Map<ReplicaId, bigint>()];
+  const move = (rights: Map<ReplicaId, bigint>, holder: ReplicaId, amount: bigint) =>
+    rights.set(holder, (rights.get(holder) ?? 0n) + amount);
+  let [value, capacity] = [0n, 0n];
+  for (const {replica, command} of writes) {
+    const {kind, amount} = command;
+    if (kind === 'provision') {
+      capacity += amount;
+      move(room, replica, amount);
+    } else if (kind === 'transferStock' || kind === 'transferRoom') {
+      const rights = kind === 'transferStock' ? stock : room;
+      move(rights, replica, -amount);
+      move(rights, command.to, amount);
+    } else {
+      const change = kind === 'increment' ? amount : -amount;
+      value += change;
+      move(stock, replica, change);
+      move(room, replica, -change);
+    }
+  }
+  return {value, capacity, stock: withoutNone(stock), room: withoutNone(room)};
+}
+
+const removesOf = <C>(writes: readonly Write<MapCommand<C>>[], key: string) =>
+  writes.filter(({command}) => command.kind === 'remove' && command.key === key);
+const updatesOf = <C>(writes: readonly Write<MapCommand<C>>[], key: string) =>
+  writes.filter(({command}) => command.kind === 'update' && command.key === key);
+const keysOf = <C>(writes: readonly Write<MapCommand<C>>[]) =>
+  [...new Set(writes.map(({command}) => command.key))].sort();
+const innerWrites = <C>(writes: readonly Write<MapCommand<C>>[]): readonly Write<C>[] =>
+  writes.flatMap(write => (write.command.kind === 'update' ? [{...write, command: write.command.inner}] : []));
+const seenIn =
+  <C>(writes: readonly Write<C>[]): Within<C> =>
+  seen =>
+    writes.filter(({id}) => seen.has(id));
+
+type Entries<V> = readonly (readonly [key: string, value: V])[];
 
 /** A key is in while one of its updates has been seen by no remove; its value is what those updates alone would make. */
 export function mapModel<C, V>(
   writes: readonly Write<MapCommand<C>>[],
-  innerModel: (writes: readonly Write<C>[]) => V,
-): readonly (readonly [key: string, value: V])[] {
-  const updates = new Map<string, Write<C>[]>();
-  for (const write of writes) {
-    const {command} = write;
-    if (command.kind === 'remove') continue;
-    const removes = writes.filter(other => other.command.kind === 'remove' && other.command.key === command.key);
-    if (seenByAny(write.id, removes)) continue;
-    updates.set(command.key, [...(updates.get(command.key) ?? []), {...write, command: command.inner}]);
-  }
-  const keys = [...updates.keys()].sort();
-  return keys.map(key => [key, innerModel(updates.get(key)!)] as const);
+  innerModel: Model<C, V>,
+  within: Within<MapCommand<C>> = seenIn(writes),
+): Entries<V> {
+  const counting = (known: readonly Write<MapCommand<C>>[], key: string) =>
+    innerWrites(updatesOf(known, key).filter(({id}) => !seenByAny(id, removesOf(known, key))));
+  return keysOf(writes).flatMap(key => {
+    const updates = counting(writes, key);
+    return updates.length > 0 ? [[key, innerModel(updates, seen => counting(within(seen), key))] as const] : [];
+  });
+}
+
+/**
+ * A remove stands until an update whose author had seen it. A key is in while no remove stands and one of its updates counts:
+ * seen by no remove, and by no update that was made while a remove stood.
+ */
+export function removeWinsMapModel<C, V>(
+  writes: readonly Write<MapCommand<C>>[],
+  innerModel: Model<C, V>,
+  within: Within<MapCommand<C>> = seenIn(writes),
+): Entries<V> {
+  const isBarred = (known: readonly Write<MapCommand<C>>[], key: string) =>
+    removesOf(known, key).some(({id}) => !seenByAny(id, updatesOf(known, key)));
+  const counting = (known: readonly Write<MapCommand<C>>[], key: string) => {
+    const updates = updatesOf(known, key);
+    const clearing = [...removesOf(known, key), ...updates.filter(({seen}) => isBarred(within(seen), key))];
+    return innerWrites(updates.filter(({id}) => !seenByAny(id, clearing)));
+  };
+  return keysOf(writes).flatMap(key => {
+    const updates = counting(writes, key);
+    const isIn = updates.length > 0 && !isBarred(writes, key);
+    return isIn ? [[key, innerModel(updates, seen => counting(within(seen), key))] as const] : [];
+  });
 }

@@ -1,13 +1,12 @@
 // Ways to break the protocol on purpose. A harness that finds none of them proves nothing by finding no others.
 import * as bounded from '../../crdt/bounded-counter.ts';
-import {contextOfVector} from '../../crdt/causal-context.ts';
 import type {EventHead} from '../../crdt/codec.ts';
-import {type EventDelta, fieldState, join, vectorOfDocument} from '../../crdt/document.ts';
+import {type Delta, type Document, type EventDelta, fieldState, join} from '../../crdt/document.ts';
 import {Draft} from '../../crdt/draft.ts';
 import * as counter from '../../crdt/pn-counter.ts';
-import {joinVectors, type VersionVector} from '../../crdt/version-vector.ts';
+import {EMPTY_VECTOR, joinVectors, type VersionVector} from '../../crdt/version-vector.ts';
 import {decodeEntry, decodeEntryHead, TRANSFER} from '../../mesh/entry.ts';
-import {type Frame, knownOf} from '../../mesh/frame.ts';
+import {admit, type Frame, knownOf} from '../../mesh/frame.ts';
 import type {Answer, Effect, Surroundings} from '../../mesh/replica.ts';
 import {admitFrame, type Entity} from '../../durable-objects/entity.ts';
 import type {Stored} from '../../durable-objects/entity-store.ts';
@@ -50,17 +49,30 @@ export interface Planted {
   readonly as: RegExp;
 }
 
+const unconditional = (delta: Document): Delta => ({...delta, since: EMPTY_VECTOR});
+
 /** Joins every entry as it comes and takes the maximum, as if nothing could be missing before it. */
 const maximumOverGaps: typeof admitFrame = (shape, base, frame) => {
   const decoded = frame.entries.map(bytes => ({...decodeEntry(shape, bytes), bytes}));
-  const fresh = decoded.filter(({head}) => (vectorOfDocument(base).get(head.replica) ?? 0) < head.counter);
-  const joined = fresh.reduce((document, entry) => join(shape, document, entry.document), base);
+  const fresh = decoded.filter(({head}) => (base.vector.get(head.replica) ?? 0) < head.counter);
+  const joined = fresh.reduce((document, entry) => join(shape, document, unconditional(entry.document)), base);
   const known = knownOf(
     frame.since,
     decoded.map(({head}) => head),
   );
-  const claimed = joinVectors(vectorOfDocument(base), known);
-  return {document: {...joined, context: contextOfVector(claimed)}, entries: fresh, known};
+  const claimed = joinVectors(base.vector, known);
+  return {document: {...joined, vector: claimed}, entries: fresh, known};
+};
+
+/** Joins what continues its own author's entries, whatever else that author had heard. */
+const ignoresFoundations: typeof admitFrame = (shape, base, frame) => {
+  const decoded = frame.entries.map(bytes => ({...decodeEntry(shape, bytes), bytes}));
+  const dots = decoded.map(({head}) => head);
+  const admission = admit(base.vector, new Map(), dots);
+  if (admission.type === 'gap') return undefined;
+  const entries = admission.fresh.map(index => decoded[index]!);
+  const document = entries.reduce((joined, entry) => join(shape, joined, unconditional(entry.document)), base);
+  return {document, entries, known: knownOf(frame.since, dots)};
 };
 
 /** Keeps what it has already. */
@@ -78,7 +90,7 @@ function sellsOnSight(entity: Entity, head: EventHead, command: string, input: u
   if (bounded.value(state) < quantity) return undefined;
   const used = Number(state.get(head.replica)?.used ?? 0) + quantity;
   const draft = new Draft(entity.type.shape, entity.document, head);
-  draft.write('stock', {state: new Map([[head.replica, {given: new Map(), used}]]), removed: []});
+  draft.write('stock', new Map([[head.replica, {given: new Map(), used}]]));
   draft.write('sold', counter.increment(draft.state('sold'), head.replica, quantity));
   return draft.finish();
 }
@@ -91,10 +103,7 @@ const grantsBlindly: Bug['grants'] = (field, receiver, {needed, wanted}, around,
   const run = (head: EventHead) => {
     const before = Number(state.get(replica)?.given.get(receiver) ?? 0);
     const draft = new Draft(entity.type.shape, entity.document, head);
-    draft.write(field, {
-      state: new Map([[replica, {given: new Map([[receiver, before + amount]]), used: 0}]]),
-      removed: [],
-    });
+    draft.write(field, new Map([[replica, {given: new Map([[receiver, before + amount]]), used: 0}]]));
     return draft.finish();
   };
   return {amount, effects: entity.write(TRANSFER, undefined, run, around).effects};
@@ -115,13 +124,7 @@ export const PLANTED: readonly Planted[] = [
   },
   {
     name: 'ignores the vector that a frame starts from',
-    bug: {admits: (shape, base, frame) => admitFrame(shape, base, {...frame, since: new Map()})},
-    foundWithin: 40,
-    as: /before what it depends on/,
-  },
-  {
-    name: 'sends own entries without the condition on others',
-    bug: {frames: frame => ({...frame, since: new Map()})},
+    bug: {admits: ignoresFoundations},
     foundWithin: 40,
     as: /before what it depends on/,
   },

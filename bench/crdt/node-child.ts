@@ -1,0 +1,16 @@
+// The process that runs one subject's workloads in Node.
+import {loadSubjects} from './subjects.ts';
+import type {RunRequest} from './host.ts';
+import {WORKLOADS} from './workloads.ts';
+
+const {subject} = (await loadSubjects([process.argv[2]!]))[0]!;
+
+process.on('message', ({workload, scale, lastsMsMin, batched}: RunRequest) => {
+  const found = WORKLOADS.find(({id}) => id === workload)!;
+  globalThis.gc!(); // Or a run would pay for what the one before it has left behind.
+  try {
+    process.send!({sample: found.run(subject, scale, {nowMs: () => performance.now(), lastsMsMin, batched})});
+  } catch (error) {
+    process.send!({error: error instanceof Error ? (error.stack ?? error.message) : String(error)});
+  }
+});

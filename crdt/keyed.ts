@@ -1,0 +1,110 @@
+// What the types that are kept by key have in common: joins that visit only the keys that can change, and columns on the
+// wire, keys first.
+import type {CausalContext} from './causal-context.ts';
+import type {Decoder, Encoder} from './codec.ts';
+import {VersionedMap} from './versioned-map.ts';
+
+/** Map union in which keys on both sides are combined; returns `a` itself when nothing changes. */
+export function joinMaps<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>, both: (a: V, b: V) => V): ReadonlyMap<K, V> {
+  if (a === b || b.size === 0) return a;
+  const theirs = VersionedMap.of(b);
+  const [keys, values] = [theirs.keyArray(), theirs.valueArray()];
+  if (keys.length === 1) {
+    const ours = a.get(keys[0]!);
+    const value = ours === undefined ? values[0]! : both(ours, values[0]!);
+    return value === ours ? a : VersionedMap.of(a).with(keys[0]!, value);
+  }
+  const changed: K[] = [];
+  const changes: V[] = [];
+  for (let at = 0; at < keys.length; at++) {
+    const ours = a.get(keys[at]!);
+    const value = ours === undefined ? values[at]! : both(ours, values[at]!);
+    if (value === ours) continue;
+    changed.push(keys[at]!);
+    changes.push(value);
+  }
+  return changed.length > 0 ? VersionedMap.of(a).change(changed, changes) : a;
+}
+
+/**
+ * Joins what two sides hold under each key. `nothing` is what a side holds under a key that it does not list; a key that
+ * ends with nothing is not listed.
+ */
+export function joinKeyed<V>(
+  a: ReadonlyMap<string, V>,
+  b: ReadonlyMap<string, V>,
+  inB: CausalContext,
+  nothing: V,
+  isNothing: (value: V) => boolean,
+  join: (a: V, b: V) => V,
+): ReadonlyMap<string, V> {
+  if (a === b) return a;
+  const keys: string[] = [];
+  const values: (V | undefined)[] = [];
+  const put = (key: string, before: V | undefined, value: V) => {
+    if (value === before) return;
+    const gone = isNothing(value);
+    if (gone && before === undefined) return;
+    keys.push(key);
+    values.push(gone ? undefined : value);
+  };
+  const listed = VersionedMap.of(b);
+  const [theirKeys, theirs] = [listed.keyArray(), listed.valueArray()];
+  for (let at = 0; at < theirKeys.length; at++) {
+    const ours = a.get(theirKeys[at]!);
+    put(theirKeys[at]!, ours, join(ours ?? nothing, theirs[at]!));
+  }
+  if (!inB.partial) for (const [key, ours] of a) if (!b.has(key)) put(key, ours, join(ours, nothing));
+  return keys.length > 0 ? VersionedMap.of(a).change(keys, values) : a;
+}
+
+/** The entries of `state` under the keys of `places`. */
+export function projectKeys<K, V>(
+  state: ReadonlyMap<K, V>,
+  places: ReadonlyMap<K, V>,
+  project: (value: V | undefined, place: V) => V,
+): ReadonlyMap<K, V> {
+  const listed = VersionedMap.of(places);
+  const [keys, wanted] = [listed.keyArray(), listed.valueArray()];
+  const values = new Array<V>(keys.length);
+  for (let at = 0; at < keys.length; at++) values[at] = project(state.get(keys[at]!), wanted[at]!);
+  return VersionedMap.ofArrays(keys, values);
+}
+
+/** The keys of both. */
+export const touchKeys = <K, V>(places: ReadonlyMap<K, V>, more: ReadonlyMap<K, V>): ReadonlyMap<K, V> =>
+  joinMaps(places, more, place => place);
+
+function keysInOrder(state: ReadonlyMap<string, unknown>): readonly string[] {
+  const keys = VersionedMap.of(state).keyArray();
+  for (let at = 1; at < keys.length; at++) if (keys[at - 1]! > keys[at]!) return keys.toSorted();
+  return keys;
+}
+
+/** The number of keys, the keys, then what is under each. */
+export function encodeKeyed<V>(encoder: Encoder, state: ReadonlyMap<string, V>, encodeValue: (value: V) => void): void {
+  const keys = keysInOrder(state);
+  encoder.varint(keys.length);
+  encoder.keys(keys);
+  for (const key of keys) encodeValue(state.get(key)!);
+}
+
+export function decodeKeyed<V>(decoder: Decoder, decodeValue: () => V): VersionedMap<string, V> {
+  const keys = decoder.keys(decoder.count(2));
+  const values = new Array<V>(keys.length);
+  for (let at = 0; at < keys.length; at++) values[at] = decodeValue();
+  return VersionedMap.ofArrays(keys, values);
+}
+
+// One map per value, so that an unchanged key has an identical part.
+const partsByValue = new WeakMap<object, ReadonlyMap<string, unknown>>();
+
+export function* keyedParts<V extends object>(
+  state: ReadonlyMap<string, V>,
+): Generator<readonly [string, ReadonlyMap<string, V>]> {
+  for (const [key, value] of state) {
+    let part = partsByValue.get(value) as ReadonlyMap<string, V> | undefined;
+    if (!part?.has(key)) partsByValue.set(value, (part = VersionedMap.single(key, value)));
+    yield [key, part];
+  }
+}

@@ -1,0 +1,222 @@
+// A replica in memory: a document, the clock that stamps its events, and what it takes to bring others up to date. It does
+// no I/O. The actor has its own around the same document, with a log on disk.
+import {type EventHead, internId} from './codec.ts';
+import {
+  type AnyCrdtType,
+  type Delta,
+  decodeDocument,
+  type Document,
+  EMPTY_DOCUMENT,
+  encodeChanges,
+  encodeState,
+  type EventDelta,
+  join,
+  type Shape,
+} from './document.ts';
+import type {ReplicaId} from './dot.ts';
+import {Draft} from './draft.ts';
+import {EPOCH, type HybridTime, observe, tick} from './hybrid-clock.ts';
+import {StreamDecoder, StreamEncoder} from './stream.ts';
+import {before, counterOf, coversVector, EMPTY_VECTOR, type VersionVector} from './version-vector.ts';
+import {VersionedMap} from './versioned-map.ts';
+
+/** Newest events whose places a replica remembers one by one, then in blocks; whoever has missed more gets the whole state. */
+export const REMEMBERED_EVENTS = 256;
+const BLOCK_EVENTS = 512;
+export const REMEMBERED_BLOCKS_MAX = 128;
+
+/** Partial states that list what was written to, by field. */
+type Places = ReadonlyMap<string, unknown>;
+
+interface Remembered {
+  readonly replica: ReplicaId;
+  /** The last of the events that wrote there. */
+  readonly counter: number;
+  readonly places: Places;
+}
+
+export interface ReplicaOptions {
+  readonly id: ReplicaId;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly document?: Document;
+  /** Called with each own event: what a log or a history keeps. Making the event costs extra, so it is left out else. */
+  readonly onEvent?: (event: EventDelta) => void;
+}
+
+export class Replica {
+  readonly id: ReplicaId;
+  readonly shape: Shape;
+  readonly #now: () => number;
+  readonly #onEvent: ((event: EventDelta) => void) | undefined;
+  #document: Document;
+  #time: HybridTime;
+  #lastHeard: VersionVector = EMPTY_VECTOR;
+  /** Own places since the last flush. */
+  #unflushed = new Map<string, unknown>();
+  #flushed: number;
+  #blocks: Remembered[] = [];
+  #remembered: Remembered[] = [];
+  /** What a version must cover for all that it lacks to be remembered. */
+  #forgotten: VersionVector;
+  #stream: StreamEncoder;
+
+  constructor(shape: Shape, {id, now, document = EMPTY_DOCUMENT, onEvent}: ReplicaOptions) {
+    this.shape = shape;
+    this.id = internId(id);
+    this.#now = now;
+    this.#onEvent = onEvent;
+    this.#document = document;
+    this.#time = observe(EPOCH, document.latest, now());
+    this.#flushed = counterOf(document.vector, id);
+    this.#forgotten = document.vector;
+    this.#stream = new StreamEncoder(shape, this.id);
+  }
+
+  get document(): Document {
+    return this.#document;
+  }
+
+  get version(): VersionVector {
+    return this.#document.vector;
+  }
+
+  /** Runs a command as one event. What it throws leaves nothing behind; false when it changed nothing. */
+  edit(command: (draft: Draft) => void): boolean {
+    const head: EventHead = {
+      replica: this.id,
+      counter: counterOf(this.#document.vector, this.id) + 1,
+      time: tick(this.#time, this.#now()),
+    };
+    const draft = new Draft(this.shape, this.#document, this.#onEvent ? {...head, lastHeard: this.#lastHeard} : head);
+    command(draft);
+    const changes = draft.changes();
+    if (changes.length === 0) return false;
+    if (this.#onEvent) this.#onEvent(draft.finish()!);
+    this.#document = draft.document(changes);
+    this.#time = head.time;
+    this.#lastHeard = this.#document.vector;
+    for (const {name, type, places} of changes) this.#touch(type, name, places);
+    const [first] = changes;
+    const places =
+      changes.length === 1
+        ? VersionedMap.single(first!.name, first!.places)
+        : new Map(changes.map(change => [change.name, change.places]));
+    this.#remember({replica: this.id, counter: head.counter, places});
+    return true;
+  }
+
+  #touch(type: AnyCrdtType, name: string, places: unknown): void {
+    const touched = this.#unflushed.get(name);
+    if (touched === undefined) this.#unflushed.set(name, places);
+    else {
+      const more: unknown = type.touch(touched, places);
+      if (more !== touched) this.#unflushed.set(name, more);
+    }
+  }
+
+  #remember(written: Remembered): void {
+    this.#remembered.push(written);
+    if (this.#remembered.length < REMEMBERED_EVENTS + BLOCK_EVENTS) return;
+    // One event at a time they would outweigh the state; together they list each place once.
+    this.#blocks.push(...this.#blocksOf(this.#remembered.splice(0, BLOCK_EVENTS)));
+    if (this.#blocks.length < 2 * REMEMBERED_BLOCKS_MAX) return;
+    const forgotten = new Map(this.#forgotten);
+    for (const {replica, counter} of this.#blocks.splice(0, REMEMBERED_BLOCKS_MAX)) forgotten.set(replica, counter);
+    this.#forgotten = forgotten;
+  }
+
+  /** One for each replica that wrote. */
+  #blocksOf(events: readonly Remembered[]): Iterable<Remembered> {
+    const blocks = new Map<ReplicaId, {replica: ReplicaId; counter: number; places: Map<string, unknown>}>();
+    for (const {replica, counter, places} of events) {
+      let block = blocks.get(replica);
+      if (!block) blocks.set(replica, (block = {replica, counter, places: new Map<string, unknown>()}));
+      block.counter = counter;
+      this.#gather(block.places, places);
+    }
+    return blocks.values();
+  }
+
+  #gather(into: Map<string, unknown>, places: Places): void {
+    for (const [name, more] of places) {
+      const known = into.get(name);
+      into.set(name, known === undefined ? more : this.shape.get(name)!.touch(known, more));
+    }
+  }
+
+  /** The own events since the last flush as the next frame of this replica's stream; undefined when there are none. */
+  flush(): Uint8Array | undefined {
+    const delta = this.takeDelta();
+    return delta && this.#stream.encode(delta);
+  }
+
+  /** The same for whoever encodes it otherwise. */
+  takeDelta(): Delta | undefined {
+    const {vector} = this.#document;
+    if (this.#unflushed.size === 0) return undefined;
+    const since = before(vector, {replica: this.id, counter: this.#flushed + 1});
+    const delta = this.#deltaOf(this.#unflushed, since);
+    this.#unflushed = new Map();
+    this.#flushed = counterOf(vector, this.id);
+    return delta;
+  }
+
+  #deltaOf(places: Places, since: VersionVector): Delta {
+    const {fields, vector, latest} = this.#document;
+    const names = [...places.keys()].sort();
+    const states = names.map((name): unknown => {
+      const type = this.shape.get(name)!;
+      return type.project(fields.get(name) ?? type.empty, places.get(name));
+    });
+    return {fields: VersionedMap.ofArrays(names, states), opaque: EMPTY_DOCUMENT.opaque, vector, since, latest};
+  }
+
+  /** What a replica at `version` lacks, as a delta, or as the whole state when it lacks more than is remembered. */
+  changesSince(version: VersionVector): Uint8Array {
+    const {opaque, vector} = this.#document;
+    // Unknown fields are kept by event, and nobody can tell here which of them a version has.
+    if (opaque.size > 0 || !coversVector(version, this.#forgotten)) return this.snapshot();
+    const places = new Map<string, unknown>();
+    for (const remembered of [this.#blocks, this.#remembered])
+      for (const written of remembered)
+        if (counterOf(version, written.replica) < written.counter) this.#gather(places, written.places);
+    const since = new Map([...vector].map(([id, counter]) => [id, Math.min(counter, counterOf(version, id))] as const));
+    for (const [id, counter] of since) if (counter === 0) since.delete(id);
+    return encodeChanges(this.shape, this.#deltaOf(places, since));
+  }
+
+  /** Joins what `changesSince` or `snapshot` of another replica made. Throws DecodeError and MissingEvents. */
+  receive(bytes: Uint8Array): void {
+    this.apply(decodeDocument(this.shape, bytes));
+  }
+
+  /** Throws MissingEvents, and then nothing has changed. */
+  apply(delta: Document | Delta): void {
+    const joined = join(this.shape, this.#document, delta);
+    if (joined === this.#document) return;
+    for (const [replica, counter] of delta.vector) {
+      if (counter <= counterOf(this.#document.vector, replica)) continue;
+      this.#remember({replica, counter, places: delta.fields});
+    }
+    // A whole state does not say where it differs.
+    if (!('since' in delta)) this.#forgotten = joined.vector;
+    this.#document = joined;
+    this.#time = observe(this.#time, delta.latest, this.#now());
+  }
+
+  snapshot(): Uint8Array {
+    return encodeState(this.shape, this.#document);
+  }
+
+  /** A reader for the frames that another replica flushes. */
+  listen(): (frame: Uint8Array) => void {
+    const decoder = new StreamDecoder(this.shape);
+    return frame => this.apply(decoder.decode(frame));
+  }
+
+  /** Starts the stream anew, for a connection that was made anew. Events that were not flushed yet are in its first frame. */
+  restartStream(): void {
+    this.#stream = new StreamEncoder(this.shape, this.id);
+  }
+}

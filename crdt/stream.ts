@@ -1,0 +1,215 @@
+// One replica's own events on their way to another over a connection that keeps their order. Both ends remember what was
+// said before: replicas, fields and the sender's vector, so a frame says only what is new. A frame that is lost or spoiled
+// ends the stream; the next one starts from nothing, with the same meaning and more bytes.
+import {DecodeError, EncodeError, Writer} from './bytes.ts';
+import {Decoder, decodeReplica, Encoder, encodeReplica, ReplicaTable} from './codec.ts';
+import {type AnyCrdtType, type Delta, opaqueKey, opaqueRecord, type Shape} from './document.ts';
+import {REPLICA_ID_BYTES, type ReplicaId} from './dot.ts';
+import {EPOCH, type HybridTime} from './hybrid-clock.ts';
+import {before, counterOf, EMPTY_VECTOR, type VersionVector} from './version-vector.ts';
+import {VersionedMap} from './versioned-map.ts';
+
+/** What a stream remembers of either, at most: a sender must not make its receiver grow without bounds. */
+export const STREAM_REPLICAS_MAX = 65_536;
+export const STREAM_FIELDS_MAX = 4_096;
+
+const FORMAT = 1;
+/** The low bits of a frame's first byte. */
+const [NEW_REPLICAS, HEARD, MANY_EVENTS, MANY_FIELDS] = [1, 2, 4, 8];
+const ALL_FLAGS = 15;
+/** One byte says who was heard and of how many events, while both are small. */
+const HEARD_SMALL = 8;
+
+interface KnownField {
+  readonly name: string;
+  readonly code: number;
+}
+
+export class StreamEncoder {
+  readonly #shape: Shape;
+  readonly #self: ReplicaId;
+  readonly #table = new ReplicaTable([], []);
+  readonly #fields = new Map<string, number>();
+  #told: VersionVector = EMPTY_VECTOR;
+  #latest: HybridTime = EPOCH;
+  #started = false;
+
+  constructor(shape: Shape, self: ReplicaId) {
+    this.#shape = shape;
+    this.#self = self;
+    this.#table.raise(this.#table.add(self), 0);
+  }
+
+  /** `delta` holds events of this stream's own replica, the next ones after those of the last frame. */
+  encode(delta: Delta): Uint8Array {
+    const table = this.#table;
+    const idsBefore = this.#started ? table.ids.length : 0;
+    const heard: [index: number, by: number][] = [];
+    for (const [replica, counter] of delta.vector) {
+      const by = counter - counterOf(this.#told, replica);
+      if (by === 0 || replica === this.#self) continue;
+      const index = table.find(replica);
+      heard.push([index < 0 ? table.add(replica) : index, by]);
+    }
+    for (const [index] of heard) table.raise(index, counterOf(delta.vector, table.ids[index]!));
+    const events = counterOf(delta.vector, this.#self) - counterOf(delta.since, this.#self);
+    if (events < 1 || delta.opaque.size > 0) throw new EncodeError('a stream carries events of its own replica');
+    table.raise(0, counterOf(delta.vector, this.#self));
+    const body = this.#body(delta);
+    const writer = new Writer();
+    if (!this.#started) writer.byte(FORMAT);
+    const added = table.ids.slice(idsBefore);
+    writer.byte(
+      (added.length > 0 ? NEW_REPLICAS : 0) |
+        (heard.length > 0 ? HEARD : 0) |
+        (events > 1 ? MANY_EVENTS : 0) |
+        (delta.fields.size === 1 ? 0 : MANY_FIELDS),
+    );
+    if (added.length > 0) {
+      writer.varint(added.length);
+      for (const id of added) encodeReplica(writer, id);
+    }
+    // The first frame cannot tell how far its own replica had come from what was said before.
+    if (!this.#started) writer.varint(counterOf(delta.since, this.#self));
+    if (events > 1) writer.varint(events);
+    if (heard.length > 0) writer.varint(heard.length);
+    for (const [index, by] of heard) {
+      writer.varint(index * HEARD_SMALL + (by < HEARD_SMALL ? by : 0));
+      if (by >= HEARD_SMALL) writer.varint(by);
+    }
+    const {ms, logical} = this.#latest;
+    const later = delta.latest.ms - ms;
+    writer.varint(later === 0 ? (delta.latest.logical - logical) * 2 : later * 2 + 1);
+    if (later !== 0) writer.varint(delta.latest.logical);
+    writer.raw(body);
+    this.#told = delta.vector;
+    this.#latest = delta.latest;
+    this.#started = true;
+    return writer.finish();
+  }
+
+  #body({fields, latest}: Delta): Uint8Array {
+    const encoder = new Encoder(this.#table, latest);
+    const idsBefore = this.#table.ids.length;
+    let left = fields.size;
+    if (left !== 1) encoder.varint(left);
+    for (const [name, state] of fields) {
+      const type = this.#shape.get(name);
+      if (!type) throw new EncodeError(`field outside the shape: ${name}`);
+      const index = this.#fields.get(name);
+      encoder.varint(index ?? this.#fields.size);
+      if (index === undefined) {
+        this.#fields.set(name, this.#fields.size);
+        encoder.string(name);
+        encoder.varint(type.code);
+      }
+      const from = encoder.length;
+      type.encode(encoder, state, true);
+      if (--left > 0) encoder.prefixLength(from); // The last one ends with the frame.
+    }
+    for (let index = idsBefore; index < this.#table.ids.length; index++) this.#table.raise(index, 0);
+    return encoder.finish();
+  }
+}
+
+export class StreamDecoder {
+  readonly #shape: Shape;
+  readonly #table = new ReplicaTable([], []);
+  readonly #fields: KnownField[] = [];
+  #vector: VersionVector = EMPTY_VECTOR;
+  #latest: HybridTime = EPOCH;
+  #started = false;
+  #broken = false;
+
+  constructor(shape: Shape) {
+    this.#shape = shape;
+  }
+
+  /** Throws DecodeError for what is no next frame of this stream, and for everything after that. */
+  decode(bytes: Uint8Array): Delta {
+    if (this.#broken) throw new DecodeError('the stream has ended');
+    this.#broken = true;
+    const reader = new Decoder(bytes, this.#table);
+    if (!this.#started && reader.byte() !== FORMAT) throw new DecodeError('unknown format of a stream');
+    const flags = reader.byte();
+    if (flags > ALL_FLAGS) throw new DecodeError('unknown flags of a frame');
+    if (flags & NEW_REPLICAS) this.#addReplicas(reader);
+    const self = this.#table.ids[0];
+    if (self === undefined) throw new DecodeError('a stream of nobody');
+    const from = this.#started ? this.#table.ceiling(0)! : reader.varint();
+    const events = flags & MANY_EVENTS ? reader.varint() : 1;
+    if (events < (flags & MANY_EVENTS ? 2 : 1)) throw new DecodeError('frame is not canonical');
+    const replicas: ReplicaId[] = [self];
+    const counters: number[] = [from + events];
+    for (let left = flags & HEARD ? reader.count() : 0; left > 0; left--) {
+      const first = reader.varint();
+      const index = Math.floor(first / HEARD_SMALL);
+      const by = first % HEARD_SMALL === 0 ? reader.varint() : first % HEARD_SMALL;
+      const id = this.#table.ids[index];
+      if (id === undefined || replicas.includes(id)) throw new DecodeError('heard of nobody');
+      replicas.push(id);
+      counters.push(this.#table.ceiling(index)! + by);
+    }
+    if (!counters.every(Number.isSafeInteger)) throw new DecodeError('counter too large');
+    for (const [at, id] of replicas.entries()) this.#table.raise(this.#table.find(id), counters[at]!);
+    const vector = VersionedMap.of(this.#vector).change(replicas, counters);
+    const latest = this.#time(reader);
+    const since = before(vector, {replica: self, counter: from + 1});
+    const delta = this.#body(bytes.subarray(reader.at), flags, {vector, since, latest});
+    this.#vector = vector;
+    this.#latest = latest;
+    this.#started = true;
+    this.#broken = false;
+    return delta;
+  }
+
+  #addReplicas(reader: Decoder): void {
+    const table = this.#table;
+    for (let left = reader.count(REPLICA_ID_BYTES); left > 0; left--) {
+      const id = decodeReplica(reader);
+      if (table.find(id) >= 0) throw new DecodeError('replica twice in the table');
+      if (table.ids.length >= STREAM_REPLICAS_MAX) throw new DecodeError('too many replicas');
+      table.raise(table.add(id), 0);
+    }
+  }
+
+  #time(reader: Decoder): HybridTime {
+    const {ms, logical} = this.#latest;
+    const first = reader.varint();
+    if (first % 2 === 0) return {ms, logical: logical + first / 2};
+    return {ms: ms + (first - 1) / 2, logical: reader.varint()};
+  }
+
+  #body(bytes: Uint8Array, flags: number, context: Pick<Delta, 'vector' | 'since' | 'latest'>): Delta {
+    const decoder = new Decoder(bytes, this.#table, context.latest);
+    const names: string[] = [];
+    const states: unknown[] = [];
+    const opaque = new Map<string, readonly Uint8Array[]>();
+    for (let left = flags & MANY_FIELDS ? decoder.count(2) : 1; left > 0; left--) {
+      const {name, code} = this.#field(decoder);
+      if (names.includes(name)) throw new DecodeError('field twice in a frame');
+      const length = left > 1 ? decoder.count() : decoder.remaining;
+      const type: AnyCrdtType | undefined = this.#shape.get(name);
+      if (type?.code !== code) {
+        const record = opaqueRecord(this.#table, context.latest, context.since, decoder.raw(length));
+        opaque.set(opaqueKey(name, code), [record]);
+        continue;
+      }
+      const outer = decoder.enter(length);
+      states.push(type.decode(decoder, true));
+      names.push(name);
+      decoder.leave(outer);
+    }
+    decoder.end();
+    return {fields: VersionedMap.ofArrays(names, states), opaque, ...context};
+  }
+
+  #field(decoder: Decoder): KnownField {
+    const index = decoder.varint();
+    if (index < this.#fields.length) return this.#fields[index]!;
+    if (index > this.#fields.length || index >= STREAM_FIELDS_MAX) throw new DecodeError('unknown field of a stream');
+    const field = {name: decoder.string(), code: decoder.varint()};
+    this.#fields.push(field);
+    return field;
+  }
+}

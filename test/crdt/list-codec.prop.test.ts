@@ -1,0 +1,192 @@
+import fc from 'fast-check';
+import {expect, test} from 'vitest';
+import {DecodeError, fromHex, toHex, Writer} from '../../crdt/bytes.ts';
+import {Decoder, Encoder, ReplicaTable} from '../../crdt/codec.ts';
+import {decodePart, decodeState, encodePart, encodeState} from '../../crdt/document.ts';
+import {list} from '../../crdt/list.ts';
+import {decodeList, encodeList} from '../../crdt/list-codec.ts';
+import {type Element, type Gone, gone} from '../../crdt/list-elements.ts';
+import {type Position, ROOT} from '../../crdt/list-position.ts';
+import {LIST_SHAPE, listOf, listScript, playList, WRITERS} from '../support/list-scripts.ts';
+
+const SEED = 20_26; // For the corpus only; what is done to it is drawn anew in every run.
+const runs = fc.sample(listScript(14), {seed: SEED, numRuns: 120}).map(script => playList(script));
+
+/** Real encodings with some of their bytes replaced, dropped, inserted, repeated or cut off; or no encoding at all. */
+function spoiled(corpus: readonly Uint8Array[]): fc.Arbitrary<Uint8Array> {
+  const at = fc.nat(1_000_000);
+  const byte = fc.oneof(fc.nat(255), fc.nat(5), fc.constantFrom(0x10, 0x20, 0x40, 0x7f, 0x80, 0xff));
+  const kind = fc.constantFrom(
+    'replace' as const,
+    'drop' as const,
+    'insert' as const,
+    'repeat' as const,
+    'cut' as const,
+  );
+  const edits = fc.array(fc.record({kind, at, byte}), {minLength: 1, maxLength: 3});
+  const edited = fc.tuple(fc.constantFrom(...corpus), edits).map(([original, changes]) => {
+    const bytes = [...original];
+    for (const {kind: how, at: anywhere, byte: value} of changes) {
+      const index = anywhere % (bytes.length + 1);
+      if (how === 'replace' && index < bytes.length) bytes[index] = value;
+      if (how === 'drop') bytes.splice(index, 1);
+      if (how === 'insert') bytes.splice(index, 0, value);
+      if (how === 'repeat') bytes.splice(index, 0, ...bytes.slice(index, index + (value % 16)));
+      if (how === 'cut') bytes.length = index;
+    }
+    return Uint8Array.from(bytes);
+  });
+  return fc.oneof({weight: 6, arbitrary: edited}, fc.uint8Array({maxLength: 30}));
+}
+
+/** Every input is refused or comes back; some of both, or the corpus was spoiled too little or too much. */
+function isTotal(corpus: readonly Uint8Array[], recode: (bytes: Uint8Array) => Uint8Array, numRuns: number): void {
+  for (const bytes of corpus) expect(toHex(recode(bytes))).toBe(toHex(bytes));
+  let refused = 0;
+  const property = fc.property(spoiled(corpus), bytes => {
+    let again: Uint8Array;
+    try {
+      again = recode(bytes);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      refused++;
+      return;
+    }
+    expect(toHex(again)).toBe(toHex(bytes));
+  });
+  fc.assert(property, {numRuns});
+  expect(refused).toBeGreaterThan(numRuns / 20);
+  expect(refused).toBeLessThan(numRuns);
+}
+
+const tableOf = () => new ReplicaTable(WRITERS, [9, 9, 9]);
+const LATEST = {ms: 3, logical: 3};
+
+test('[LI19] every input is an encoding of a list, which encodes again to the very same bytes, or is refused', () => {
+  const documents = runs.flatMap(({writers}) => writers.map(({document}) => document));
+  const states = documents.map(document => encodeState(LIST_SHAPE, document));
+  const recode = (bytes: Uint8Array) => {
+    const document = decodeState(LIST_SHAPE, bytes);
+    return document.opaque.size > 0 ? bytes : encodeState(LIST_SHAPE, document); // A field of another name is not ours.
+  };
+  isTotal(states, recode, 20_000);
+  const parts = documents.flatMap(document =>
+    [...list.parts(listOf(document))].map(([, part]) => encodePart(list, part)),
+  );
+  isTotal(parts, bytes => encodePart(list, decodePart(list, bytes)), 20_000);
+});
+
+test('[LI19] the same of partial lists', () => {
+  const recode = (bytes: Uint8Array) => {
+    const decoder = new Decoder(bytes, tableOf(), LATEST);
+    const state = list.decode(decoder, true);
+    decoder.end();
+    const encoder = new Encoder(tableOf(), LATEST);
+    list.encode(encoder, state, true);
+    return encoder.finish();
+  };
+  const corpus = runs.flatMap(({events, writers}) =>
+    events.flatMap(({received}) => {
+      const places = received.fields.get('list') as ReturnType<typeof listOf>;
+      // What the writer sent, and what somebody else holds there, with moves that lost.
+      return [places, ...writers.map(({document}) => list.project(listOf(document), places))].map(state => {
+        const encoder = new Encoder(tableOf(), LATEST);
+        list.encode(encoder, state, true);
+        return encoder.finish();
+      });
+    }),
+  );
+  isTotal(corpus, recode, 30_000);
+});
+
+test('[LI19] what is read can be joined and written again, honest or not', () => {
+  const documents = runs.flatMap(({writers}) => writers.map(({document}) => document));
+  const parts = documents.flatMap(document =>
+    [...list.parts(listOf(document))].map(([, part]) => encodePart(list, part)),
+  );
+  const nowhere = {seen: new Map(), partial: false, all: false};
+  const property = fc.property(
+    spoiled(parts),
+    spoiled(parts),
+    fc.constantFrom(...documents),
+    (one, other, document) => {
+      let joined = listOf(document);
+      for (const bytes of [one, other]) {
+        try {
+          joined = list.join(joined, nowhere, decodePart(list, bytes) as never, nowhere);
+        } catch (error) {
+          if (!(error instanceof DecodeError)) throw error;
+        }
+      }
+      const bytes = encodePart(list, joined);
+      expect(toHex(encodePart(list, decodePart(list, bytes)))).toBe(toHex(bytes));
+    },
+  );
+  fc.assert(property, {numRuns: 20_000});
+});
+
+test('[LI20] a count is refused when fewer bytes remain than it needs, before anything is allocated', () => {
+  const huge = (write: (writer: Writer) => void) => {
+    const writer = new Writer();
+    write(writer);
+    return () => list.decode(new Decoder(writer.finish(), tableOf(), LATEST), true);
+  };
+  const COUNT = 2 ** 40;
+  const [UP, DOWN, MOVED] = [3, 12, 128];
+  // A bunch of the first replica, hanging from the beginning of the list, and its first position.
+  const bunch = (writer: Writer) => [1, 1, 0].forEach(byte => writer.byte(byte));
+  for (const write of [
+    writer => writer.varint(COUNT), // Runs.
+    writer => [1, UP].forEach(byte => writer.byte(byte)) ?? writer.varint(COUNT),
+    writer => [1, DOWN].forEach(byte => writer.byte(byte)) ?? writer.varint(COUNT),
+    writer => [1, 4].forEach(byte => writer.byte(byte)) ?? (bunch(writer), writer.varint(COUNT)), // Elements of a run.
+    writer => {
+      [1, 4 + MOVED].forEach(byte => writer.byte(byte));
+      bunch(writer);
+      [0, 2, 0].forEach(byte => writer.byte(byte)); // Tag and time.
+      writer.varint(COUNT); // Moves that lost.
+    },
+    writer => (writer.byte(0), writer.varint(COUNT)), // Replicas whose elements were removed.
+    writer => ([0, 1, 0].forEach(byte => writer.byte(byte)), writer.varint(COUNT)), // Removed elements of one.
+  ] satisfies ((writer: Writer) => void)[])
+    expect(huge(write)).toThrow(DecodeError);
+});
+
+test('[LI21] equal lists are equal bytes: a run is as long as it can be, and characters are text', () => {
+  const decodable = (hex: string) => () => decodePart(list, fromHex(`01${WRITERS[0]}${hex}`));
+  // One run of two characters in the first bunch of a replica: its counter, slot, length and text.
+  expect(decodable('01 44 01 01 00 01 02 61 62'.replaceAll(' ', ''))).not.toThrow();
+  // The same as values, as two runs, and with a bunch that is left and entered again.
+  for (const hex of [
+    '01 04 01 01 00 01 41 61 41 62',
+    '02 04 01 01 00 00 41 61 00 02 00 41 62',
+    '02 04 01 01 00 00 41 61 05 01 01 04 00 41 62',
+  ])
+    expect(decodable(hex.replaceAll(' ', ''))).toThrow(DecodeError);
+});
+
+test('[LI21] an element that is there twice, or that is shown where another move of it wins, is refused', () => {
+  const [a, b] = WRITERS;
+  const bunch = {replica: a, counter: 1, index: 0, parent: ROOT, anchor: ROOT.anchor, after: true, rank: 0, depth: 1};
+  const moved = (counter: number, ms: number): Position => ({
+    ...{replica: a, counter, index: 0, left: false, bunch},
+    stamp: {ms, logical: 0},
+  });
+  const element = (position: Position, hidden: readonly Position[] = [], replica = b): Element => ({
+    ...{replica, counter: 1, index: 0, value: 'x', position, hidden},
+  });
+  const decoded = (elements: readonly Element[], removed: readonly Gone[] = []) => {
+    const encoder = new Encoder(tableOf(), LATEST);
+    encodeList(encoder, elements, removed);
+    return () => decodeList(new Decoder(encoder.finish(), tableOf(), LATEST), true);
+  };
+  const [early, late] = [moved(2, 1), moved(3, 2)];
+  expect(decoded([element(late, [early])])).not.toThrow();
+  expect(decoded([element(early), element(late, [], a)])).not.toThrow();
+  expect(decoded([element(early, [late])])).toThrow(DecodeError);
+  expect(decoded([element(late, [late])])).toThrow(DecodeError);
+  expect(decoded([element(late, [early, early])])).toThrow(DecodeError);
+  expect(decoded([element(early), element(late)])).toThrow(DecodeError);
+  expect(decoded([element(late), element(early, [], a)])).toThrow(DecodeError);
+  expect(decoded([element(early)], [gone(element(early))])).toThrow(DecodeError);
+});

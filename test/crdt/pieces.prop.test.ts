@@ -1,0 +1,32 @@
+import fc from 'fast-check';
+import {expect, test} from 'vitest';
+import {toHex} from '../../crdt/bytes.ts';
+import {partOf, wholeOf} from '../../crdt/causal-context.ts';
+import {encodePart, fieldState} from '../../crdt/document.ts';
+import {EMPTY_VECTOR} from '../../crdt/version-vector.ts';
+import {only, play, scriptOf} from '../support/crdt-scripts.ts';
+import {ALL_SUBJECTS, MORE_SUBJECTS} from '../support/subjects.ts';
+
+// Pieces hold no context of their own: they were cut from one state, so none can have removed what is in another.
+const [NONE, PIECE] = [wholeOf(EMPTY_VECTOR), partOf(EMPTY_VECTOR)];
+
+test.each([...ALL_SUBJECTS, ...MORE_SUBJECTS])(
+  '[PART3] a state falls into pieces of one write or one cell each, which join back to it: field %s',
+  (_, subject) => {
+    const {type} = subject;
+    const property = fc.property(scriptOf(only(subject), 8), fc.boolean(), (script, backwards) => {
+      for (const document of play(only(subject), script).documents) {
+        const state: unknown = fieldState(document, 'field', type);
+        const pieces = [...type.pieces(state)];
+        for (const [tag, piece] of pieces)
+          expect([...type.tags(piece)]).toEqual(tag ? [expect.objectContaining(tag)] : []);
+        const joined = (backwards ? pieces.toReversed() : pieces).reduce<unknown>(
+          (whole, [, piece]) => type.join(whole, NONE, piece, PIECE),
+          type.empty,
+        );
+        expect(toHex(encodePart(type, joined))).toBe(toHex(encodePart(type, state)));
+      }
+    });
+    fc.assert(property, {numRuns: 100});
+  },
+);
