@@ -112,9 +112,9 @@ export class Writer {
   }
 }
 
-/** Below this a text is put together by hand, above it the engine reads the whole input as text once. */
-const TEXT_AT_ONCE_MIN = 96;
-const ascii = new TextDecoder();
+/** Above this the engine reads the whole input as text once, and texts are cut from that. Below, they would keep it alive. */
+const TEXT_AT_ONCE_MIN = 4_096;
+const ascii = new TextDecoder('utf-8', {fatal: false, ignoreBOM: true});
 
 export class Reader {
   readonly #bytes: Uint8Array;
@@ -123,9 +123,9 @@ export class Reader {
   /** The input as text, one unit for each byte, with something else in place of what is not ASCII. */
   #text: string | undefined;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, at = 0) {
     this.#bytes = bytes;
-    this.#at = 0;
+    this.#at = at;
     this.#end = bytes.length;
   }
 
@@ -188,6 +188,13 @@ export class Reader {
   within(count: number, bytesEach: number): number {
     if (count * bytesEach > this.remaining) throw new DecodeError('declares more than it holds');
     return count;
+  }
+
+  /** Four bytes as a signed number, the most significant first. */
+  word(): number {
+    const at = this.#skip(4);
+    const bytes = this.#bytes;
+    return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
   }
 
   float(): number {

@@ -1,7 +1,7 @@
 // What all encodings share. Replica ids cost eight bytes; inside one encoding they are places in its table. A table knows
 // how far each replica had come, so a tag is how far it lies behind that, and a stamp how far it lies behind the latest:
 // small numbers, and none that claims more than was seen.
-import {asciiOf, DecodeError, EncodeError, fromHex, Reader, toHex, Writer} from './bytes.ts';
+import {asciiOf, DecodeError, EncodeError, fromHex, Reader, Writer} from './bytes.ts';
 import {compareTags, type Dot, REPLICA_ID_BYTES, type ReplicaId, type Tag} from './dot.ts';
 import type {HybridTime} from './hybrid-clock.ts';
 import {readUtf8, utf8Length, writeUtf8} from './utf8.ts';
@@ -176,8 +176,8 @@ export class Decoder extends Reader {
   #used: number;
   #keyBytes = 0;
 
-  constructor(bytes: Uint8Array, table: ReplicaTable, latest?: HybridTime) {
-    super(bytes);
+  constructor(bytes: Uint8Array, table: ReplicaTable, latest?: HybridTime, at = 0) {
+    super(bytes, at);
     this.table = table;
     this.#latest = latest;
     this.#used = table.known;
@@ -329,18 +329,19 @@ export function encodeReplica(writer: Writer, id: ReplicaId): void {
 const ID_CACHE = 1024;
 const knownIds = new Array<{high: number; low: number; id: ReplicaId} | undefined>(ID_CACHE);
 
+const hexWord = (word: number): string => (word >>> 0).toString(16).padStart(8, '0');
+
 /** The engine's own copy of the text: two of those are compared at a glance, and ids are compared more than anything else. */
 export const internId = (id: ReplicaId): ReplicaId => Object.keys({[id]: true})[0] as ReplicaId;
 
 /** The same text for the same id as long as few are in use: making it costs more than the rest of an event. */
 export function decodeReplica(reader: Reader): ReplicaId {
-  const bytes = reader.raw(REPLICA_ID_BYTES);
-  const high = (bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!;
-  const low = (bytes[4]! << 24) | (bytes[5]! << 16) | (bytes[6]! << 8) | bytes[7]!;
+  const high = reader.word();
+  const low = reader.word();
   const slot = (high ^ low) & (ID_CACHE - 1);
   const known = knownIds[slot];
   if (known?.high === high && known.low === low) return known.id;
-  const id = internId(toHex(bytes) as ReplicaId);
+  const id = internId((hexWord(high) + hexWord(low)) as ReplicaId);
   knownIds[slot] = {high, low, id};
   return id;
 }
@@ -354,7 +355,7 @@ export function encodeVector(writer: Writer, vector: VersionVector): void {
   }
 }
 
-export function decodeVector(reader: Reader): VersionVector {
+export function decodeVector(reader: Reader): VersionedMap<ReplicaId, number> {
   return readInOrder(
     reader.count(REPLICA_ID_BYTES + 1),
     () => decodeReplica(reader),

@@ -211,12 +211,9 @@ function encodeIds(writer: Writer, ids: readonly ReplicaId[]): void {
 const decodeIds = (reader: Reader): ReplicaId[] =>
   Array.from({length: reader.count(REPLICA_ID_BYTES)}, () => decodeReplica(reader));
 
-/** The table for what follows: `known` replicas have ceilings, the others are listed next. */
-function decodeTable(reader: Reader, known: readonly (readonly [ReplicaId, number])[]): ReplicaTable {
-  const table = new ReplicaTable(
-    known.map(([id]) => id),
-    known.map(([, counter]) => counter),
-  );
+/** The table for what follows: the replicas with ceilings are known, the others are listed next. */
+function decodeTable(reader: Reader, ids: readonly ReplicaId[], ceilings: readonly number[]): ReplicaTable {
+  const table = new ReplicaTable(ids, ceilings);
   for (const id of decodeIds(reader)) {
     if (table.find(id) >= 0) throw new DecodeError('replica twice in the table');
     table.add(id);
@@ -261,7 +258,8 @@ export function encodeDelta(writer: Writer, shape: Shape, {head, heard, fields}:
 export function decodeDelta(reader: Reader, shape: Shape, head: EventHead): Delta {
   const heard = decodeVector(reader);
   if (heard.has(head.replica)) throw new DecodeError('an event that heard its own author');
-  const table = decodeTable(reader, [[head.replica, head.counter], ...heard]);
+  const known = VersionedMap.of(heard);
+  const table = decodeTable(reader, [head.replica, ...known.keyArray()], [head.counter, ...known.valueArray()]);
   const decoder = new Decoder(reader.raw(reader.remaining), table, head.time);
   const context = contextOf(head, heard);
   const {fields, unknown} = decodeKnown(decoder, shape, table, head.time, context.since);
@@ -290,8 +288,8 @@ export function decodeState(shape: Shape, bytes: Uint8Array): Document {
   if (reader.byte() !== STATE_FORMAT) throw new DecodeError('unknown format of a state');
   const vector = decodeVector(reader);
   const latest = decodeTime(reader);
-  const table = decodeTable(reader, [...vector]);
-  const decoder = new Decoder(reader.raw(reader.remaining), table, latest);
+  const table = decodeTable(reader, vector.keyArray(), vector.valueArray());
+  const decoder = new Decoder(bytes, table, latest, reader.at);
   const {fields, unknown} = decodeKnown(decoder, shape, table, latest, undefined);
   const opaque = withUnknown(decodeOpaque(decoder), unknown);
   decoder.end();
@@ -326,8 +324,8 @@ export function decodeChanges(shape: Shape, bytes: Uint8Array): Delta {
     if (from > 0) since.set(replica, from);
   }
   const latest = decodeTime(reader);
-  const table = decodeTable(reader, [...vector]);
-  const decoder = new Decoder(reader.raw(reader.remaining), table, latest);
+  const table = decodeTable(reader, vector.keyArray(), vector.valueArray());
+  const decoder = new Decoder(bytes, table, latest, reader.at);
   const {fields, unknown} = decodeKnown(decoder, shape, table, latest, since);
   const opaque = withUnknown(decodeOpaque(decoder), unknown);
   decoder.end();
@@ -399,7 +397,7 @@ export function encodePart(type: AnyCrdtType, part: unknown): Uint8Array {
 
 export function decodePart(type: AnyCrdtType, bytes: Uint8Array): unknown {
   const reader = new Reader(bytes);
-  const table = decodeTable(reader, []);
+  const table = decodeTable(reader, [], []);
   const decoder = new Decoder(reader.raw(reader.remaining), table);
   const part = type.decode(decoder, false) as unknown;
   decoder.end();

@@ -18,7 +18,7 @@ const [AFTER, ANCHOR_LEFT, RANKED, INDEXED] = [1, 2, 4, 8];
 const BUNCH_FLAGS = 16;
 const BUNCH_BYTES_MIN = 2;
 /** What an event can be numbered: far beyond any, and far enough below 2^53 to add and double. */
-const NUMBER_MAX = 2 ** 50;
+export const NUMBER_MAX = 2 ** 50;
 
 const [NO_STEP, BY_COUNTER] = [0, 1];
 type Step = number;

@@ -53,13 +53,14 @@ export class Replica {
   #time: HybridTime;
   #lastHeard: VersionVector = EMPTY_VECTOR;
   /** Own places since the last flush. */
-  #unflushed = new Map<string, unknown>();
+  #unflushed: Map<string, unknown> | undefined;
   #flushed: number;
   #blocks: Remembered[] = [];
   #remembered: Remembered[] = [];
   /** What a version must cover for all that it lacks to be remembered. */
   #forgotten: VersionVector;
-  #stream: StreamEncoder;
+  /** Made when it is first needed: most replicas that are open only read. */
+  #stream: StreamEncoder | undefined;
 
   constructor(shape: Shape, {id, now, document = EMPTY_DOCUMENT, onEvent}: ReplicaOptions) {
     this.shape = shape;
@@ -70,7 +71,6 @@ export class Replica {
     this.#time = observe(EPOCH, document.latest, now());
     this.#flushed = counterOf(document.vector, id);
     this.#forgotten = document.vector;
-    this.#stream = new StreamEncoder(shape, this.id);
   }
 
   get document(): Document {
@@ -107,12 +107,10 @@ export class Replica {
   }
 
   #touch(type: AnyCrdtType, name: string, places: unknown): void {
+    this.#unflushed ??= new Map();
     const touched = this.#unflushed.get(name);
-    if (touched === undefined) this.#unflushed.set(name, places);
-    else {
-      const more: unknown = type.touch(touched, places);
-      if (more !== touched) this.#unflushed.set(name, more);
-    }
+    const more: unknown = touched === undefined ? places : type.touch(touched, places);
+    if (more !== touched) this.#unflushed.set(name, more);
   }
 
   #remember(written: Remembered): void {
@@ -148,27 +146,29 @@ export class Replica {
   /** The own events since the last flush as the next frame of this replica's stream; undefined when there are none. */
   flush(): Uint8Array | undefined {
     const delta = this.takeDelta();
-    return delta && this.#stream.encode(delta);
+    return delta && (this.#stream ??= new StreamEncoder(this.shape, this.id)).encode(delta);
   }
 
   /** The same for whoever encodes it otherwise. */
   takeDelta(): Delta | undefined {
     const {vector} = this.#document;
-    if (this.#unflushed.size === 0) return undefined;
+    if (!this.#unflushed) return undefined;
     const since = before(vector, {replica: this.id, counter: this.#flushed + 1});
     const delta = this.#deltaOf(this.#unflushed, since);
-    this.#unflushed = new Map();
+    this.#unflushed = undefined;
     this.#flushed = counterOf(vector, this.id);
     return delta;
   }
 
   #deltaOf(places: Places, since: VersionVector): Delta {
     const {fields, vector, latest} = this.#document;
-    const names = [...places.keys()].sort();
-    const states = names.map((name): unknown => {
+    const names = [...places.keys()];
+    if (names.length > 1) names.sort();
+    const project = (name: string): unknown => {
       const type = this.shape.get(name)!;
       return type.project(fields.get(name) ?? type.empty, places.get(name));
-    });
+    };
+    const states = names.map(project);
     return {fields: VersionedMap.ofArrays(names, states), opaque: EMPTY_DOCUMENT.opaque, vector, since, latest};
   }
 
@@ -217,6 +217,6 @@ export class Replica {
 
   /** Starts the stream anew, for a connection that was made anew. Events that were not flushed yet are in its first frame. */
   restartStream(): void {
-    this.#stream = new StreamEncoder(this.shape, this.id);
+    this.#stream = undefined;
   }
 }

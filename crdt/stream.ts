@@ -3,7 +3,7 @@
 // ends the stream; the next one starts from nothing, with the same meaning and more bytes.
 import {DecodeError, EncodeError, Writer} from './bytes.ts';
 import {Decoder, decodeReplica, Encoder, encodeReplica, ReplicaTable} from './codec.ts';
-import {type AnyCrdtType, type Delta, opaqueKey, opaqueRecord, type Shape} from './document.ts';
+import {type AnyCrdtType, type Delta, EMPTY_DOCUMENT, opaqueKey, opaqueRecord, type Shape} from './document.ts';
 import {REPLICA_ID_BYTES, type ReplicaId} from './dot.ts';
 import {EPOCH, type HybridTime} from './hybrid-clock.ts';
 import {before, counterOf, EMPTY_VECTOR, type VersionVector} from './version-vector.ts';
@@ -17,8 +17,9 @@ const FORMAT = 1;
 /** The low bits of a frame's first byte. */
 const [NEW_REPLICAS, HEARD, MANY_EVENTS, MANY_FIELDS] = [1, 2, 4, 8];
 const ALL_FLAGS = 15;
-/** One byte says who was heard and of how many events, while both are small. */
+/** One byte says who was heard, of how many events, and whether more follow, while the numbers are small. */
 const HEARD_SMALL = 8;
+const MORE_HEARD = 1;
 
 interface KnownField {
   readonly name: string;
@@ -72,9 +73,9 @@ export class StreamEncoder {
     // The first frame cannot tell how far its own replica had come from what was said before.
     if (!this.#started) writer.varint(counterOf(delta.since, this.#self));
     if (events > 1) writer.varint(events);
-    if (heard.length > 0) writer.varint(heard.length);
-    for (const [index, by] of heard) {
-      writer.varint(index * HEARD_SMALL + (by < HEARD_SMALL ? by : 0));
+    for (const [at, [index, by]] of heard.entries()) {
+      const more = at + 1 < heard.length ? MORE_HEARD : 0;
+      writer.varint((index * HEARD_SMALL + (by < HEARD_SMALL ? by : 0)) * 2 + more);
       if (by >= HEARD_SMALL) writer.varint(by);
     }
     const {ms, logical} = this.#latest;
@@ -141,10 +142,12 @@ export class StreamDecoder {
     if (events < (flags & MANY_EVENTS ? 2 : 1)) throw new DecodeError('frame is not canonical');
     const replicas: ReplicaId[] = [self];
     const counters: number[] = [from + events];
-    for (let left = flags & HEARD ? reader.count() : 0; left > 0; left--) {
+    for (let more = (flags & HEARD) !== 0; more;) {
       const first = reader.varint();
-      const index = Math.floor(first / HEARD_SMALL);
-      const by = first % HEARD_SMALL === 0 ? reader.varint() : first % HEARD_SMALL;
+      more = first % 2 === MORE_HEARD;
+      const index = Math.floor(first / (2 * HEARD_SMALL));
+      const small = Math.floor(first / 2) % HEARD_SMALL;
+      const by = small === 0 ? reader.varint() : small;
       const id = this.#table.ids[index];
       if (id === undefined || replicas.includes(id)) throw new DecodeError('heard of nobody');
       replicas.push(id);
@@ -155,7 +158,7 @@ export class StreamDecoder {
     const vector = VersionedMap.of(this.#vector).change(replicas, counters);
     const latest = this.#time(reader);
     const since = before(vector, {replica: self, counter: from + 1});
-    const delta = this.#body(bytes.subarray(reader.at), flags, {vector, since, latest});
+    const delta = this.#body(new Decoder(bytes, this.#table, latest, reader.at), flags, {vector, since, latest});
     this.#vector = vector;
     this.#latest = latest;
     this.#started = true;
@@ -180,11 +183,10 @@ export class StreamDecoder {
     return {ms: ms + (first - 1) / 2, logical: reader.varint()};
   }
 
-  #body(bytes: Uint8Array, flags: number, context: Pick<Delta, 'vector' | 'since' | 'latest'>): Delta {
-    const decoder = new Decoder(bytes, this.#table, context.latest);
+  #body(decoder: Decoder, flags: number, context: Pick<Delta, 'vector' | 'since' | 'latest'>): Delta {
     const names: string[] = [];
     const states: unknown[] = [];
-    const opaque = new Map<string, readonly Uint8Array[]>();
+    let opaque: Map<string, readonly Uint8Array[]> | undefined;
     for (let left = flags & MANY_FIELDS ? decoder.count(2) : 1; left > 0; left--) {
       const {name, code} = this.#field(decoder);
       if (names.includes(name)) throw new DecodeError('field twice in a frame');
@@ -192,7 +194,7 @@ export class StreamDecoder {
       const type: AnyCrdtType | undefined = this.#shape.get(name);
       if (type?.code !== code) {
         const record = opaqueRecord(this.#table, context.latest, context.since, decoder.raw(length));
-        opaque.set(opaqueKey(name, code), [record]);
+        (opaque ??= new Map()).set(opaqueKey(name, code), [record]);
         continue;
       }
       const outer = decoder.enter(length);
@@ -201,7 +203,14 @@ export class StreamDecoder {
       decoder.leave(outer);
     }
     decoder.end();
-    return {fields: VersionedMap.ofArrays(names, states), opaque, ...context};
+    const {vector, since, latest} = context;
+    return {
+      fields: VersionedMap.ofArrays(names, states),
+      opaque: opaque ?? EMPTY_DOCUMENT.opaque,
+      vector,
+      since,
+      latest,
+    };
   }
 
   #field(decoder: Decoder): KnownField {

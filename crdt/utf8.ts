@@ -42,8 +42,21 @@ export function writeUtf8(text: string, into: Uint8Array, offset: number): numbe
   return at;
 }
 
+/** Longer texts would grow unit by unit into a chain of pieces, which engines keep until somebody looks inside. */
+const BY_HAND_MAX = 12;
+const strict = new TextDecoder('utf-8', {fatal: true, ignoreBOM: true});
+
+function readByEngine(bytes: Uint8Array): string | undefined {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Undefined for anything that is not the one shortest encoding of a well-formed string. */
 export function readUtf8(bytes: Uint8Array, from = 0, to = bytes.length): string | undefined {
+  if (to - from > BY_HAND_MAX) return readByEngine(bytes.subarray(from, to));
   let text = '';
   let at = from;
   while (at < to) {

@@ -4,7 +4,7 @@ import {DecodeError, fromHex, toHex, Writer} from '../../crdt/bytes.ts';
 import {Decoder, Encoder, ReplicaTable} from '../../crdt/codec.ts';
 import {decodePart, decodeState, encodePart, encodeState} from '../../crdt/document.ts';
 import {list} from '../../crdt/list.ts';
-import {decodeList, encodeList} from '../../crdt/list-codec.ts';
+import {decodeList, encodeList, NUMBER_MAX} from '../../crdt/list-codec.ts';
 import {type Element, type Gone, gone} from '../../crdt/list-elements.ts';
 import {type Position, ROOT} from '../../crdt/list-position.ts';
 import {LIST_SHAPE, listOf, listScript, playList, WRITERS} from '../support/list-scripts.ts';
@@ -152,28 +152,62 @@ test('[LI20] a count is refused when fewer bytes remain than it needs, before an
     expect(huge(write)).toThrow(DecodeError);
 });
 
+test('[LI20] numbers of events are bounded, so that whatever was read can be counted on and written again', () => {
+  for (const [most, refused] of [
+    [NUMBER_MAX, false],
+    [NUMBER_MAX + 1, true],
+  ] as const) {
+    const [replica] = WRITERS;
+    const bunch = {replica, counter: 1, index: 0, parent: ROOT, anchor: ROOT.anchor, after: true, rank: 0, depth: 1};
+    for (const [counter, index] of [
+      [most, 0],
+      [1, most],
+    ] as const) {
+      const position = {replica, counter, index, left: false, bunch, stamp: undefined};
+      const encoder = new Encoder(tableOf());
+      encodeList(encoder, [{replica, counter, index, value: 'x', position, hidden: []}]);
+      const decode = () => decodeList(new Decoder(encoder.finish(), tableOf()), false);
+      if (refused) expect(decode).toThrow(DecodeError);
+      else expect(decode().elements[0]).toMatchObject({counter, index});
+    }
+  }
+});
+
 test('[LI21] equal lists are equal bytes: a run is as long as it can be, and characters are text', () => {
-  const decodable = (hex: string) => () => decodePart(list, fromHex(`01${WRITERS[0]}${hex}`));
-  // One run of two characters in the first bunch of a replica: its counter, slot, length and text.
-  expect(decodable('01 44 01 01 00 01 02 61 62'.replaceAll(' ', ''))).not.toThrow();
-  // The same as values, as two runs, and with a bunch that is left and entered again.
-  for (const hex of [
-    '01 04 01 01 00 01 41 61 41 62',
-    '02 04 01 01 00 00 41 61 00 02 00 41 62',
-    '02 04 01 01 00 00 41 61 05 01 01 04 00 41 62',
+  const decoding = (hex: string) => () => decodePart(list, fromHex(`01${WRITERS[0]}${hex}`.replaceAll(' ', '')));
+  // A run in the first bunch of a replica: flags, the bunch with its counter, slot, length, values.
+  expect(decoding('01 44 01 01 00 01 02 61 62')).not.toThrow();
+  for (const other of [
+    '01 04 01 01 00 01 41 61 41 62', // Not as text.
+    '02 04 01 01 00 00 41 61 00 02 00 41 62', // As two runs.
+    '02 04 01 01 00 00 41 61 05 01 01 04 00 41 62', // The bunch is left and entered again.
   ])
-    expect(decodable(hex.replaceAll(' ', ''))).toThrow(DecodeError);
+    expect(decoding(other)).toThrow(DecodeError);
+  // To the left tags fall, and none is below that of its bunch.
+  expect(decoding('01 54 01 05 02 01 02 61 62')).not.toThrow();
+  expect(decoding('01 54 01 05 02 02 03 61 62 63')).toThrow(DecodeError);
+  expect(decoding('01 74 01 05 03 01 01 02 61 62')).not.toThrow();
+  expect(decoding('01 74 01 05 03 01 02 03 61 62 63')).toThrow(DecodeError);
 });
 
 test('[LI21] an element that is there twice, or that is shown where another move of it wins, is refused', () => {
   const [a, b] = WRITERS;
   const bunch = {replica: a, counter: 1, index: 0, parent: ROOT, anchor: ROOT.anchor, after: true, rank: 0, depth: 1};
   const moved = (counter: number, ms: number): Position => ({
-    ...{replica: a, counter, index: 0, left: false, bunch},
+    replica: a,
+    counter,
+    index: 0,
+    left: false,
+    bunch,
     stamp: {ms, logical: 0},
   });
   const element = (position: Position, hidden: readonly Position[] = [], replica = b): Element => ({
-    ...{replica, counter: 1, index: 0, value: 'x', position, hidden},
+    replica,
+    counter: 1,
+    index: 0,
+    value: 'x',
+    position,
+    hidden,
   });
   const decoded = (elements: readonly Element[], removed: readonly Gone[] = []) => {
     const encoder = new Encoder(tableOf(), LATEST);

@@ -58,6 +58,18 @@ test('[LI12] a move replaces the moves that its author had seen, whatever the cl
   expect(meet(a, b)).toEqual(['a1.1', 'a1.0', 'a1.2', 'a1.3', 'a1.4']);
 });
 
+test('[LI12] also when it had seen them long before', () => {
+  const [a, b] = pair();
+  b.write(at0(9), draft => draft.move(0, 4));
+  a.hear(b);
+  a.write(at0(1), draft => draft.insert(0));
+  a.write(at0(1), draft => draft.move(5, 2)); // Whom its author heard of was said in the event before.
+  expect(meet(a, b)).toEqual(shown(a.document));
+  const reader = new Writing(WRITERS[2], a.events);
+  reader.hear(a, true);
+  expect(shown(reader.document)).toEqual(['a2.0', 'a1.1', 'a1.0', 'a1.2', 'a1.3', 'a1.4']);
+});
+
 test('[LI13] a removal wins over moves that it had not seen', () => {
   const [a, b] = pair();
   a.write(at0(1), draft => draft.remove(1));
@@ -194,4 +206,15 @@ test('[LI25] a list can be the value of a map: removing the key takes back what 
     expect(encodeState(shape, decodeState(shape, bytes))).toEqual(bytes);
     expect(read(decodeState(shape, bytes))).toEqual(['new']);
   }
+});
+
+test('[LI6] a part holds what one replica wrote in 64 events, and of one event 64 elements', () => {
+  const writing = new Writing(WRITERS[0], []);
+  for (let event = 0; event < 200; event++) writing.write(at0(1), draft => draft.insert(event));
+  expect([...list.parts(listOf(writing.document))]).toHaveLength(4);
+  const before = new Set([...list.parts(listOf(writing.document))].map(([, part]) => part));
+  writing.write(at0(1), draft => draft.insert(100, 640));
+  const after = [...list.parts(listOf(writing.document))].map(([, part]) => part);
+  expect(after).toHaveLength(4 + 9);
+  expect(after.filter(part => before.has(part))).toHaveLength(3);
 });

@@ -41,7 +41,7 @@ test.each([
 
 test('[VM2] whoever iterates sees one version to the end, whatever is changed meanwhile', () => {
   for (const size of [5, 100]) {
-    let map = VersionedMap.of(new Map(Array.from({length: size}, (_, key) => [key, 0] as const)));
+    let map = VersionedMap.of(new Map(Array.from({length: size}, (_, key): [number, number] => [key, 0])));
     const seen: number[] = [];
     for (const [key, value] of map) {
       map = map
@@ -56,7 +56,7 @@ test('[VM2] whoever iterates sees one version to the end, whatever is changed me
 });
 
 test('[VM3] a version that somebody keeps does not grow with the changes after it', () => {
-  const old = VersionedMap.of(new Map(Array.from({length: 100}, (_, key) => [key, 0] as const)));
+  const old = VersionedMap.of(new Map(Array.from({length: 100}, (_, key): [number, number] => [key, 0])));
   let newest = old;
   for (let round = 1; round <= 50_000; round++) newest = newest.with(round % 100, round);
   // Were it still tied to the newest one, reading it would undo 50,000 changes, and reading that one would redo them.
