@@ -172,19 +172,21 @@ function utf8Of(text: string): Uint8Array {
 
 export class Decoder extends Reader {
   readonly table: ReplicaTable;
-  readonly #latest: HybridTime | undefined;
+  /** What stamps are told from; some frames say it only once they are being read. */
+  latest: HybridTime | undefined;
   #used: number;
   #keyBytes = 0;
 
   constructor(bytes: Uint8Array, table: ReplicaTable, latest?: HybridTime, at = 0) {
     super(bytes, at);
     this.table = table;
-    this.#latest = latest;
+    this.latest = latest;
     this.#used = table.known;
   }
 
   replicaAt(index: number): ReplicaId {
     const id = this.table.ids[index];
+    if (index < this.table.known) return id!;
     // Added replicas are in order of first use: any other order would be a second encoding of the same value.
     if (id === undefined || index > this.#used) throw new DecodeError('replica table out of order');
     if (index === this.#used) this.#used++;
@@ -205,6 +207,8 @@ export class Decoder extends Reader {
     const indexed = kind === NEWEST_INDEXED || kind === BEHIND_INDEXED;
     const index = indexed ? this.varint() : 0;
     const counter = ceiling === undefined ? distance : ceiling - distance;
+    // A part has no context; everything else holds writes of events that it covers, or it could be joined and never written.
+    if (ceiling === undefined && this.latest) throw new DecodeError('tag of an event that was not seen');
     if (counter < 1 || (kind >= BEHIND && distance === 0) || (indexed && index === 0))
       throw new DecodeError('tag is not canonical');
     return {replica, counter, index};
@@ -230,7 +234,7 @@ export class Decoder extends Reader {
   }
 
   time(): HybridTime {
-    const latest = this.#latest;
+    const {latest} = this;
     if (!latest) return {ms: this.varint(), logical: this.varint()};
     const first = this.varint();
     const behind = first % 2 === 1 ? (first - 1) / 2 : 0;

@@ -92,7 +92,9 @@ export function join(shape: Shape, a: Document, b: Document | Delta): Document {
     names.push(name);
     states.push(type.isEmpty(state) ? undefined : state);
   };
-  for (const [name, theirs] of b.fields) put(name, theirs);
+  const listed = VersionedMap.of(b.fields);
+  const [theirNames, theirStates] = [listed.keyArray(), listed.valueArray()];
+  for (let at = 0; at < theirNames.length; at++) put(theirNames[at]!, theirStates[at]);
   if (!partial) for (const name of a.fields.keys()) if (!b.fields.has(name)) put(name, undefined);
   return {
     fields: VersionedMap.of(a.fields).change(names, states),
@@ -221,13 +223,25 @@ function decodeTable(reader: Reader, ids: readonly ReplicaId[], ceilings: readon
   return table;
 }
 
-/** An unknown field with all that its payload refers to. */
-export function opaqueRecord(
-  table: ReplicaTable,
-  latest: HybridTime,
-  since: VersionVector | undefined,
-  payload: Uint8Array,
-) {
+/** What the unknown fields of one encoding may take together. Each is kept with the whole table: many of them multiply it. */
+export const OPAQUE_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Keeps unknown fields of one encoding, each with all that its payload refers to. */
+export function createKeeper(table: ReplicaTable, latest: HybridTime, since: VersionVector | undefined) {
+  let head: Uint8Array | undefined;
+  let kept = 0;
+  return (payload: Uint8Array): Uint8Array => {
+    head ??= headOfRecords(table, latest, since);
+    kept += head.length + payload.length;
+    if (kept > OPAQUE_BYTES_MAX) throw new DecodeError('unknown fields too large');
+    const record = new Uint8Array(head.length + payload.length);
+    record.set(head);
+    record.set(payload, head.length);
+    return record;
+  };
+}
+
+function headOfRecords(table: ReplicaTable, latest: HybridTime, since: VersionVector | undefined): Uint8Array {
   const writer = new Writer();
   writer.varint(table.known);
   for (let index = 0; index < table.known; index++) {
@@ -238,7 +252,6 @@ export function opaqueRecord(
   encodeTime(writer, latest);
   writer.byte(since ? 1 : 0);
   if (since) encodeVector(writer, since);
-  writer.raw(payload);
   return writer.finish();
 }
 
@@ -347,8 +360,9 @@ function decodeKnown(
   since: VersionVector | undefined,
 ): {fields: Document['fields']; unknown: Unknown} {
   const unknown: [string, Uint8Array][] = [];
+  const keep = createKeeper(table, latest, since);
   const fields = decodeFields(decoder, shape, since !== undefined, (name, code, payload) =>
-    unknown.push([opaqueKey(name, code), opaqueRecord(table, latest, since, payload)]),
+    unknown.push([opaqueKey(name, code), keep(payload)]),
   );
   return {fields, unknown};
 }

@@ -20,7 +20,7 @@ interface Edited {
   readonly type: AnyCrdtType;
   readonly before: unknown;
   state: unknown;
-  /** A partial state that lists the places written to. */
+  /** A partial state that lists the places written to; undefined before the first write. */
   places: unknown;
   /** Written to more than once, so that the last write may have undone the first. */
   again: boolean;
@@ -46,6 +46,8 @@ export class Draft implements Author {
   readonly #head: DraftHead;
   /** A plain push would make room for many, and most commands write to one field. */
   #edited: readonly Edited[] = NONE;
+  /** Looked up last: whoever writes to a field has read it just before. */
+  #last: Edited | undefined;
   #minted = 0;
 
   constructor(shape: Shape, base: Document, head: DraftHead) {
@@ -70,25 +72,22 @@ export class Draft implements Author {
 
   /** The field as it stands now, with what this draft has written. */
   state<S>(name: string): S {
-    const edited = this.#find(name);
-    return (edited ? edited.state : fieldState(this.#base, name, this.#type(name))) as S;
+    return this.#field(name).state as S;
   }
 
   /** Applies a mutator's delta to the field. */
   write<S>(name: string, delta: S): void {
-    const edited = this.#find(name);
-    const type = edited?.type ?? this.#type(name);
+    const field = this.#field(name);
+    const {type} = field;
     if (type.isEmpty(delta)) return;
-    const before: unknown = edited ? edited.state : fieldState(this.#base, name, type);
-    const state: unknown = type.join(before, this.#context, delta, CHANGE);
-    if (!edited) {
-      const first = {name, type, before, state, places: delta, again: false};
-      this.#edited = this.#edited.length === 0 ? [first] : [...this.#edited, first];
-      return;
+    field.state = type.join(field.state, this.#context, delta, CHANGE);
+    if (field.places === undefined) {
+      field.places = delta;
+      this.#edited = this.#edited.length === 0 ? [field] : [...this.#edited, field];
+    } else {
+      field.places = type.touch(field.places, delta);
+      field.again = true;
     }
-    edited.state = state;
-    edited.places = type.touch(edited.places, delta);
-    edited.again = true;
   }
 
   /** The fields that are not as they were. */
@@ -143,14 +142,12 @@ export class Draft implements Author {
     return sorted(entries);
   }
 
-  #find(name: string): Edited | undefined {
-    for (const edited of this.#edited) if (edited.name === name) return edited;
-    return undefined;
-  }
-
-  #type(name: string): AnyCrdtType {
+  #field(name: string): Edited {
+    if (this.#last?.name === name) return this.#last;
+    for (const edited of this.#edited) if (edited.name === name) return (this.#last = edited);
     const type = this.#shape.get(name);
     if (!type) throw new Error(`no such field: ${name}`);
-    return type;
+    const state: unknown = fieldState(this.#base, name, type);
+    return (this.#last = {name, type, before: state, state, places: undefined, again: false});
   }
 }

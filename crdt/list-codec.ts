@@ -6,7 +6,7 @@ import type {Decoder, Encoder} from './codec.ts';
 import {compareTags, type ReplicaId, sameTag, type Tag} from './dot.ts';
 import {decodeJson, encodeJson, type JsonValue} from './json-value.ts';
 import {compareElements, type Element, type Gone, gone, NOT_HIDDEN, wins} from './list-elements.ts';
-import {type Bunch, parting, pathFrom, type Position, ROOT, sameBunch, type Slot} from './list-position.ts';
+import {type Bunch, DEPTH_MAX, parting, pathFrom, type Position, ROOT, sameBunch, type Slot} from './list-position.ts';
 
 // The first byte of a run: levels up, levels down, then four flags.
 const LEVELS = 3;
@@ -97,6 +97,7 @@ function encodeBunch(encoder: Encoder, bunch: Bunch): void {
 }
 
 function decodeBunch(decoder: Decoder, parent: Bunch): Bunch {
+  if (parent.depth >= DEPTH_MAX) throw new DecodeError('position too deep');
   const first = decoder.varint();
   const replica = decoder.replicaAt(Math.floor(first / BUNCH_FLAGS));
   const counter = checked(decoder.varint());

@@ -8,6 +8,7 @@
 // of a position, the position, bunches to its right, the next position of the bunch.
 import {compareTags, type ReplicaId, sameTag, type Tag} from './dot.ts';
 import type {HybridTime} from './hybrid-clock.ts';
+import {Refusal} from './refusal.ts';
 
 /** A place in a bunch: left of its middle in falling order of tags, or else in rising order. */
 export interface Slot {
@@ -40,6 +41,12 @@ export interface Position extends Tag, Slot {
  * of a bunch goes beside it: replicas that take turns would otherwise make each position longer than the one before.
  */
 export const NESTING_MAX = 8;
+
+/**
+ * Levels of bunches: comparing two positions takes steps up to this, and a delta says each of them. Texts that were typed for
+ * years reach 16; to come here takes hundreds of insertions, each exactly between the last two.
+ */
+export const DEPTH_MAX = 256;
 
 const NOBODY = '' as ReplicaId;
 const START_SLOT: Slot = {left: false, counter: 0, index: 0};
@@ -132,7 +139,8 @@ function areBeside(a: Position, b: Position): boolean {
 
 /**
  * A position between two that are next to each other; undefined stands for the beginning and the end of the list. It grows
- * to the right of `before`, or to the left of `after` where that grew to the right of `before` itself.
+ * to the right of `before`, or to the left of `after` where that grew to the right of `before` itself. Refused where that would
+ * make it deeper than DEPTH_MAX.
  */
 export function between(
   before: Position | undefined,
@@ -159,6 +167,7 @@ export function between(
     const beside = inBunch({...bunch, replica, counter, index, rank}, false);
     if (Number.isSafeInteger(rank * 2) && fits(beside)) return beside; // It is written doubled, for its sign.
   }
+  if (bunch.depth >= DEPTH_MAX) throw new Refusal('too-deep', 'there is no room left between these two elements');
   const anchor: Slot = {left: near.left, counter: near.counter, index: near.index};
   const depth = bunch.depth + 1;
   return inBunch({replica, counter, index, parent: bunch, anchor, after: !toLeft, rank: 0, depth}, false);

@@ -34,14 +34,12 @@ function nodeOf<T>(height: number, items: readonly (T | Node<T>)[]): Node<T> {
 
 const sequenceOf = <T>(root: Node<T> | undefined): Sequence<T> => (root ? {length: root.length, root} : EMPTY);
 
+/** Takes the array over. */
 export function sequenceFrom<T>(items: readonly T[]): Sequence<T> {
-  let level: readonly (T | Node<T>)[] = items;
-  for (let height = 0; ; height++) {
-    const nodes: Node<T>[] = [];
-    for (let at = 0; at < level.length; at += WIDTH_MAX) nodes.push(nodeOf(height, level.slice(at, at + WIDTH_MAX)));
-    if (nodes.length <= 1) return sequenceOf(nodes[0]);
-    level = nodes;
-  }
+  if (items.length === 0) return EMPTY;
+  let nodes = nodesOf<T>(0, items, true);
+  for (let height = 1; nodes.length > 1; height++) nodes = nodesOf(height, nodes, true);
+  return sequenceOf(nodes[0]);
 }
 
 export function itemAt<T>({root, length}: Sequence<T>, index: number): T | undefined {
@@ -89,25 +87,35 @@ function partition(length: number, holds: (index: number) => boolean): number {
   return low;
 }
 
-export function withItem<T>({root}: Sequence<T>, index: number, item: T): Sequence<T> {
-  if (!root) return sequenceFrom([item]);
-  const [left, right] = inserted(root, index, item);
-  return sequenceOf(right ? nodeOf(left.height + 1, [left, right]) : left);
+/** Puts items at `index`, in their order; takes the array over. */
+export function withItems<T>({root}: Sequence<T>, index: number, added: readonly T[]): Sequence<T> {
+  if (!root) return sequenceFrom(added);
+  if (added.length === 0) return sequenceOf(root);
+  let nodes = inserted(root, index, added);
+  for (let {height} = root; nodes.length > 1; height++) nodes = nodesOf(height + 1, nodes);
+  return sequenceOf(nodes[0]);
 }
 
-function inserted<T>(node: Node<T>, index: number, item: T): [Node<T>, Node<T>?] {
-  const items = node.items.slice();
-  if (node.height === 0) items.splice(index, 0, item);
+/** What is to be there instead of the node: several nodes when it became too wide. */
+function inserted<T>(node: Node<T>, index: number, added: readonly T[]): readonly Node<T>[] {
+  let items: readonly (T | Node<T>)[];
+  if (node.height === 0) items = [...node.items.slice(0, index), ...added, ...node.items.slice(index)];
   else {
     const [at, before] = childAt(node, index);
-    const [left, right] = inserted(childrenOf(node)[at]!, index - before, item);
-    items[at] = left;
-    if (right) items.splice(at + 1, 0, right);
+    const nodes = inserted(childrenOf(node)[at]!, index - before, added);
+    items = [...node.items.slice(0, at), ...nodes, ...node.items.slice(at + 1)];
   }
-  if (items.length <= WIDTH_MAX) return [nodeOf(node.height, items)];
-  // What is typed goes to the end: a split in the middle would leave every node half full.
-  const half = index === node.length ? WIDTH_MAX : WIDTH_MAX / 2;
-  return [nodeOf(node.height, items.slice(0, half)), nodeOf(node.height, items.slice(half))];
+  // What is typed goes to the end: an even split there would leave every node half full.
+  return nodesOf(node.height, items, index === node.length);
+}
+
+/** As many nodes as it takes, evenly filled, or else all but the last one full. */
+function nodesOf<T>(height: number, items: readonly (T | Node<T>)[], full = false): readonly Node<T>[] {
+  if (items.length <= WIDTH_MAX) return [nodeOf(height, items)];
+  const width = full ? WIDTH_MAX : Math.ceil(items.length / Math.ceil(items.length / WIDTH_MAX));
+  const nodes: Node<T>[] = [];
+  for (let at = 0; at < items.length; at += width) nodes.push(nodeOf(height, items.slice(at, at + width)));
+  return nodes;
 }
 
 export function withoutItem<T>({root}: Sequence<T>, index: number): Sequence<T> {

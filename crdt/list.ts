@@ -32,7 +32,7 @@ import {
   itemsIn,
   type Sequence,
   sequenceFrom,
-  withItem,
+  withItems,
   withoutItem,
 } from './list-sequence.ts';
 import {Refusal} from './refusal.ts';
@@ -134,6 +134,7 @@ class Joining {
   /** Returns `ours` when nothing changes. */
   bucket(ours: Bucket, theirs: Bucket): Bucket {
     const joined: Entry[] = [];
+    const arrived: Arrived[] = [];
     let changed = false;
     for (const [a, b] of sideBySide(ours, theirs)) {
       const before = a && isElement(a) ? a : undefined;
@@ -141,10 +142,14 @@ class Joining {
         !b && this.#inB.partial
           ? before
           : joinElements(before, this.#inA, b && isElement(b) ? b : undefined, this.#inB);
-      const after = element === before ? before : this.#replace(before, element);
-      if (after !== before) changed = true;
-      if (after) joined.push(after);
+      if (element !== before) {
+        changed = true;
+        if (before) this.order = withoutItem(this.order, this.#indexOf(before));
+        if (element) arrived.push({element, nth: joined.length});
+      }
+      if (element) joined.push(element);
     }
+    if (arrived.length > 0) this.#place(arrived, joined);
     return changed ? joined : ours;
   }
 
@@ -153,17 +158,36 @@ class Joining {
     return countBefore(this.order, other => compareElements(other, element) < 0);
   }
 
-  #replace(before: Element | undefined, after: Element | undefined): Element | undefined {
-    if (before) this.order = withoutItem(this.order, this.#indexOf(before));
-    if (!after) return undefined;
-    const index = this.#indexOf(after);
-    const neighbours = [index - 1, index].map(beside => itemAt(this.order, beside)?.position.bunch);
-    // Neighbours have as much of their way in common as any two elements: sharing with them is sharing with all.
-    const bunch = shareBunches(after.position.bunch, neighbours, this.#adopted);
-    const element = bunch === after.position.bunch ? after : {...after, position: {...after.position, bunch}};
-    this.order = withItem(this.order, index, element);
-    return element;
+  /** Puts elements into the order, those that come to stand side by side at once, and back where they came from. */
+  #place(arrived: Arrived[], joined: Entry[]): void {
+    arrived.sort((a, b) => compareElements(a.element, b.element));
+    for (let from = 0, to = 0; from < arrived.length; from = to) {
+      const index = this.#indexOf(arrived[from]!.element);
+      const next = itemAt(this.order, index);
+      let neighbour = itemAt(this.order, index - 1);
+      const placed: Element[] = [];
+      do {
+        const {element, nth} = arrived[to]!;
+        joined[nth] = neighbour = this.#shared(element, neighbour, next);
+        placed.push(neighbour);
+        to++;
+      } while (to < arrived.length && (!next || compareElements(arrived[to]!.element, next) < 0));
+      this.order = withItems(this.order, index, placed);
+    }
   }
+
+  /** Neighbours have as much of their way in common as any two elements: sharing with them is sharing with all. */
+  #shared(element: Element, before: Element | undefined, after: Element | undefined): Element {
+    const {position} = element;
+    const bunch = shareBunches(position.bunch, [before?.position.bunch, after?.position.bunch], this.#adopted);
+    return bunch === position.bunch ? element : {...element, position: {...position, bunch}};
+  }
+}
+
+/** An element, and where it belongs in its bucket. */
+interface Arrived {
+  readonly element: Element;
+  readonly nth: number;
 }
 
 function join(a: List, inA: CausalContext, b: List, inB: CausalContext): List {

@@ -20,10 +20,8 @@ import {StreamDecoder, StreamEncoder} from './stream.ts';
 import {before, counterOf, coversVector, EMPTY_VECTOR, type VersionVector} from './version-vector.ts';
 import {VersionedMap} from './versioned-map.ts';
 
-/** Newest events whose places a replica remembers one by one, then in blocks; whoever has missed more gets the whole state. */
-export const REMEMBERED_EVENTS = 256;
-const BLOCK_EVENTS = 512;
-export const REMEMBERED_BLOCKS_MAX = 128;
+/** Newest events whose places a replica remembers; whoever has missed more gets the whole state. */
+export const REMEMBERED_EVENTS = 1_024;
 
 /** Partial states that list what was written to, by field. */
 type Places = ReadonlyMap<string, unknown>;
@@ -32,7 +30,9 @@ interface Remembered {
   readonly replica: ReplicaId;
   /** The last of the events that wrote there. */
   readonly counter: number;
-  readonly places: Places;
+  readonly names: readonly string[];
+  /** By name. */
+  readonly places: readonly unknown[];
 }
 
 export interface ReplicaOptions {
@@ -55,7 +55,6 @@ export class Replica {
   /** Own places since the last flush. */
   #unflushed: Map<string, unknown> | undefined;
   #flushed: number;
-  #blocks: Remembered[] = [];
   #remembered: Remembered[] = [];
   /** What a version must cover for all that it lacks to be remembered. */
   #forgotten: VersionVector;
@@ -97,12 +96,9 @@ export class Replica {
     this.#time = head.time;
     this.#lastHeard = this.#document.vector;
     for (const {name, type, places} of changes) this.#touch(type, name, places);
-    const [first] = changes;
-    const places =
-      changes.length === 1
-        ? VersionedMap.single(first!.name, first!.places)
-        : new Map(changes.map(change => [change.name, change.places]));
-    this.#remember({replica: this.id, counter: head.counter, places});
+    const names = changes.map(({name}) => name);
+    const touched = changes.map(({places}) => places);
+    this.#remember({replica: this.id, counter: head.counter, names, places: touched});
     return true;
   }
 
@@ -115,31 +111,18 @@ export class Replica {
 
   #remember(written: Remembered): void {
     this.#remembered.push(written);
-    if (this.#remembered.length < REMEMBERED_EVENTS + BLOCK_EVENTS) return;
-    // One event at a time they would outweigh the state; together they list each place once.
-    this.#blocks.push(...this.#blocksOf(this.#remembered.splice(0, BLOCK_EVENTS)));
-    if (this.#blocks.length < 2 * REMEMBERED_BLOCKS_MAX) return;
+    if (this.#remembered.length < 2 * REMEMBERED_EVENTS) return;
     const forgotten = new Map(this.#forgotten);
-    for (const {replica, counter} of this.#blocks.splice(0, REMEMBERED_BLOCKS_MAX)) forgotten.set(replica, counter);
+    for (const {replica, counter} of this.#remembered.splice(0, REMEMBERED_EVENTS)) forgotten.set(replica, counter);
     this.#forgotten = forgotten;
   }
 
-  /** One for each replica that wrote. */
-  #blocksOf(events: readonly Remembered[]): Iterable<Remembered> {
-    const blocks = new Map<ReplicaId, {replica: ReplicaId; counter: number; places: Map<string, unknown>}>();
-    for (const {replica, counter, places} of events) {
-      let block = blocks.get(replica);
-      if (!block) blocks.set(replica, (block = {replica, counter, places: new Map<string, unknown>()}));
-      block.counter = counter;
-      this.#gather(block.places, places);
-    }
-    return blocks.values();
-  }
-
-  #gather(into: Map<string, unknown>, places: Places): void {
-    for (const [name, more] of places) {
+  #gather(into: Map<string, unknown>, {names, places}: Remembered): void {
+    for (let at = 0; at < names.length; at++) {
+      const [name, more] = [names[at]!, places[at]];
       const known = into.get(name);
-      into.set(name, known === undefined ? more : this.shape.get(name)!.touch(known, more));
+      const touched: unknown = known === undefined ? more : this.shape.get(name)!.touch(known, more);
+      if (touched !== known) into.set(name, touched);
     }
   }
 
@@ -178,9 +161,8 @@ export class Replica {
     // Unknown fields are kept by event, and nobody can tell here which of them a version has.
     if (opaque.size > 0 || !coversVector(version, this.#forgotten)) return this.snapshot();
     const places = new Map<string, unknown>();
-    for (const remembered of [this.#blocks, this.#remembered])
-      for (const written of remembered)
-        if (counterOf(version, written.replica) < written.counter) this.#gather(places, written.places);
+    for (const written of this.#remembered)
+      if (counterOf(version, written.replica) < written.counter) this.#gather(places, written);
     const since = new Map([...vector].map(([id, counter]) => [id, Math.min(counter, counterOf(version, id))] as const));
     for (const [id, counter] of since) if (counter === 0) since.delete(id);
     return encodeChanges(this.shape, this.#deltaOf(places, since));
@@ -195,9 +177,13 @@ export class Replica {
   apply(delta: Document | Delta): void {
     const joined = join(this.shape, this.#document, delta);
     if (joined === this.#document) return;
-    for (const [replica, counter] of delta.vector) {
-      if (counter <= counterOf(this.#document.vector, replica)) continue;
-      this.#remember({replica, counter, places: delta.fields});
+    const vector = VersionedMap.of(delta.vector);
+    const fields = VersionedMap.of(delta.fields);
+    const [replicas, counters] = [vector.keyArray(), vector.valueArray()];
+    const [names, places] = [fields.keyArray(), fields.valueArray()];
+    for (let at = 0; at < replicas.length; at++) {
+      const [replica, counter] = [replicas[at]!, counters[at]!];
+      if (counter > counterOf(this.#document.vector, replica)) this.#remember({replica, counter, names, places});
     }
     // A whole state does not say where it differs.
     if (!('since' in delta)) this.#forgotten = joined.vector;

@@ -3,7 +3,7 @@
 // ends the stream; the next one starts from nothing, with the same meaning and more bytes.
 import {DecodeError, EncodeError, Writer} from './bytes.ts';
 import {Decoder, decodeReplica, Encoder, encodeReplica, ReplicaTable} from './codec.ts';
-import {type AnyCrdtType, type Delta, EMPTY_DOCUMENT, opaqueKey, opaqueRecord, type Shape} from './document.ts';
+import {type AnyCrdtType, createKeeper, type Delta, EMPTY_DOCUMENT, opaqueKey, type Shape} from './document.ts';
 import {REPLICA_ID_BYTES, type ReplicaId} from './dot.ts';
 import {EPOCH, type HybridTime} from './hybrid-clock.ts';
 import {before, counterOf, EMPTY_VECTOR, type VersionVector} from './version-vector.ts';
@@ -20,6 +20,8 @@ const ALL_FLAGS = 15;
 /** One byte says who was heard, of how many events, and whether more follow, while the numbers are small. */
 const HEARD_SMALL = 8;
 const MORE_HEARD = 1;
+/** Up to here a scan finds who was heard twice. */
+const HEARD_SCANNED_MAX = 16;
 
 interface KnownField {
   readonly name: string;
@@ -45,14 +47,7 @@ export class StreamEncoder {
   encode(delta: Delta): Uint8Array {
     const table = this.#table;
     const idsBefore = this.#started ? table.ids.length : 0;
-    const heard: [index: number, by: number][] = [];
-    for (const [replica, counter] of delta.vector) {
-      const by = counter - counterOf(this.#told, replica);
-      if (by === 0 || replica === this.#self) continue;
-      const index = table.find(replica);
-      heard.push([index < 0 ? table.add(replica) : index, by]);
-    }
-    for (const [index] of heard) table.raise(index, counterOf(delta.vector, table.ids[index]!));
+    const heard = this.#hear(delta.vector);
     const events = counterOf(delta.vector, this.#self) - counterOf(delta.since, this.#self);
     if (events < 1 || delta.opaque.size > 0) throw new EncodeError('a stream carries events of its own replica');
     table.raise(0, counterOf(delta.vector, this.#self));
@@ -73,8 +68,9 @@ export class StreamEncoder {
     // The first frame cannot tell how far its own replica had come from what was said before.
     if (!this.#started) writer.varint(counterOf(delta.since, this.#self));
     if (events > 1) writer.varint(events);
-    for (const [at, [index, by]] of heard.entries()) {
-      const more = at + 1 < heard.length ? MORE_HEARD : 0;
+    for (let at = 0; at < heard.length; at += 2) {
+      const [index, by] = [heard[at]!, heard[at + 1]!];
+      const more = at + 2 < heard.length ? MORE_HEARD : 0;
       writer.varint((index * HEARD_SMALL + (by < HEARD_SMALL ? by : 0)) * 2 + more);
       if (by >= HEARD_SMALL) writer.varint(by);
     }
@@ -89,12 +85,32 @@ export class StreamEncoder {
     return writer.finish();
   }
 
+  /** Who was heard since the last frame, and of how many events, in pairs. */
+  #hear(vector: VersionVector): readonly number[] {
+    const heard: number[] = [];
+    const map = VersionedMap.of(vector);
+    const [replicas, counters] = [map.keyArray(), map.valueArray()];
+    for (let at = 0; at < replicas.length; at++) {
+      const [replica, counter] = [replicas[at]!, counters[at]!];
+      if (replica === this.#self) continue;
+      const by = counter - counterOf(this.#told, replica);
+      if (by === 0) continue;
+      const known = this.#table.find(replica);
+      const index = known < 0 ? this.#table.add(replica) : known;
+      this.#table.raise(index, counter);
+      heard.push(index, by);
+    }
+    return heard;
+  }
+
   #body({fields, latest}: Delta): Uint8Array {
     const encoder = new Encoder(this.#table, latest);
     const idsBefore = this.#table.ids.length;
-    let left = fields.size;
-    if (left !== 1) encoder.varint(left);
-    for (const [name, state] of fields) {
+    const listed = VersionedMap.of(fields);
+    const [names, states] = [listed.keyArray(), listed.valueArray()];
+    if (names.length !== 1) encoder.varint(names.length);
+    for (let at = 0; at < names.length; at++) {
+      const name = names[at]!;
       const type = this.#shape.get(name);
       if (!type) throw new EncodeError(`field outside the shape: ${name}`);
       const index = this.#fields.get(name);
@@ -105,8 +121,8 @@ export class StreamEncoder {
         encoder.varint(type.code);
       }
       const from = encoder.length;
-      type.encode(encoder, state, true);
-      if (--left > 0) encoder.prefixLength(from); // The last one ends with the frame.
+      type.encode(encoder, states[at], true);
+      if (at + 1 < names.length) encoder.prefixLength(from); // The last one ends with the frame.
     }
     for (let index = idsBefore; index < this.#table.ids.length; index++) this.#table.raise(index, 0);
     return encoder.finish();
@@ -130,7 +146,7 @@ export class StreamDecoder {
   decode(bytes: Uint8Array): Delta {
     if (this.#broken) throw new DecodeError('the stream has ended');
     this.#broken = true;
-    const reader = new Decoder(bytes, this.#table);
+    const reader = new Decoder(bytes, this.#table, EPOCH);
     if (!this.#started && reader.byte() !== FORMAT) throw new DecodeError('unknown format of a stream');
     const flags = reader.byte();
     if (flags > ALL_FLAGS) throw new DecodeError('unknown flags of a frame');
@@ -142,23 +158,30 @@ export class StreamDecoder {
     if (events < (flags & MANY_EVENTS ? 2 : 1)) throw new DecodeError('frame is not canonical');
     const replicas: ReplicaId[] = [self];
     const counters: number[] = [from + events];
+    let many: Set<ReplicaId> | undefined;
     for (let more = (flags & HEARD) !== 0; more;) {
       const first = reader.varint();
       more = first % 2 === MORE_HEARD;
       const index = Math.floor(first / (2 * HEARD_SMALL));
       const small = Math.floor(first / 2) % HEARD_SMALL;
       const by = small === 0 ? reader.varint() : small;
+      if (small === 0 && by < HEARD_SMALL) throw new DecodeError('frame is not canonical');
       const id = this.#table.ids[index];
-      if (id === undefined || replicas.includes(id)) throw new DecodeError('heard of nobody');
+      if (id === undefined || (many ? many.has(id) : replicas.includes(id))) throw new DecodeError('heard of nobody');
       replicas.push(id);
+      if (many) many.add(id);
+      else if (replicas.length > HEARD_SCANNED_MAX) many = new Set(replicas);
       counters.push(this.#table.ceiling(index)! + by);
     }
-    if (!counters.every(Number.isSafeInteger)) throw new DecodeError('counter too large');
-    for (const [at, id] of replicas.entries()) this.#table.raise(this.#table.find(id), counters[at]!);
+    for (let at = 0; at < replicas.length; at++) {
+      if (!Number.isSafeInteger(counters[at]!)) throw new DecodeError('counter too large');
+      this.#table.raise(this.#table.find(replicas[at]!), counters[at]!);
+    }
     const vector = VersionedMap.of(this.#vector).change(replicas, counters);
     const latest = this.#time(reader);
     const since = before(vector, {replica: self, counter: from + 1});
-    const delta = this.#body(new Decoder(bytes, this.#table, latest, reader.at), flags, {vector, since, latest});
+    reader.latest = latest;
+    const delta = this.#body(reader, flags, vector, since, latest);
     this.#vector = vector;
     this.#latest = latest;
     this.#started = true;
@@ -179,22 +202,29 @@ export class StreamDecoder {
   #time(reader: Decoder): HybridTime {
     const {ms, logical} = this.#latest;
     const first = reader.varint();
-    if (first % 2 === 0) return {ms, logical: logical + first / 2};
-    return {ms: ms + (first - 1) / 2, logical: reader.varint()};
+    const time =
+      first % 2 === 0
+        ? {ms, logical: logical + first / 2}
+        : {ms: ms + (first - 1) / 2, logical: reader.varint()};
+    if (!Number.isSafeInteger(time.ms) || !Number.isSafeInteger(time.logical)) throw new DecodeError('time too late');
+    return time;
   }
 
-  #body(decoder: Decoder, flags: number, context: Pick<Delta, 'vector' | 'since' | 'latest'>): Delta {
+  #body(decoder: Decoder, flags: number, vector: VersionVector, since: VersionVector, latest: HybridTime): Delta {
     const names: string[] = [];
     const states: unknown[] = [];
     let opaque: Map<string, readonly Uint8Array[]> | undefined;
+    let keep: ((payload: Uint8Array) => Uint8Array) | undefined;
     for (let left = flags & MANY_FIELDS ? decoder.count(2) : 1; left > 0; left--) {
       const {name, code} = this.#field(decoder);
       if (names.includes(name)) throw new DecodeError('field twice in a frame');
       const length = left > 1 ? decoder.count() : decoder.remaining;
       const type: AnyCrdtType | undefined = this.#shape.get(name);
       if (type?.code !== code) {
-        const record = opaqueRecord(this.#table, context.latest, context.since, decoder.raw(length));
-        (opaque ??= new Map()).set(opaqueKey(name, code), [record]);
+        const key = opaqueKey(name, code);
+        keep ??= createKeeper(this.#table, latest, since);
+        if (opaque?.has(key)) throw new DecodeError('field twice in a frame');
+        (opaque ??= new Map()).set(key, [keep(decoder.raw(length))]);
         continue;
       }
       const outer = decoder.enter(length);
@@ -203,7 +233,6 @@ export class StreamDecoder {
       decoder.leave(outer);
     }
     decoder.end();
-    const {vector, since, latest} = context;
     return {
       fields: VersionedMap.ofArrays(names, states),
       opaque: opaque ?? EMPTY_DOCUMENT.opaque,

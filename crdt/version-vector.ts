@@ -15,7 +15,9 @@ export const coversDot = (vector: VersionVector, {replica, counter}: Dot): boole
 /** Whether `a` has seen everything that `b` has. */
 export function coversVector(a: VersionVector, b: VersionVector): boolean {
   if (a === b) return true;
-  for (const [replica, counter] of b) if (counterOf(a, replica) < counter) return false;
+  const map = VersionedMap.of(b);
+  const [replicas, counters] = [map.keyArray(), map.valueArray()];
+  for (let at = 0; at < replicas.length; at++) if (counterOf(a, replicas[at]!) < counters[at]!) return false;
   return true;
 }
 
@@ -23,11 +25,14 @@ export const sameVector = (a: VersionVector, b: VersionVector): boolean => a.siz
 
 /** Returns `a` itself when it covers `b`. */
 export function joinVectors(a: VersionVector, b: VersionVector): VersionVector {
-  const [replicas, counters]: [ReplicaId[], number[]] = [[], []];
-  for (const [replica, counter] of b) {
-    if (counterOf(a, replica) >= counter) continue;
-    replicas.push(replica);
-    counters.push(counter);
+  const map = VersionedMap.of(b);
+  const [theirs, theirCounters] = [map.keyArray(), map.valueArray()];
+  const replicas: ReplicaId[] = [];
+  const counters: number[] = [];
+  for (let at = 0; at < theirs.length; at++) {
+    if (counterOf(a, theirs[at]!) >= theirCounters[at]!) continue;
+    replicas.push(theirs[at]!);
+    counters.push(theirCounters[at]!);
   }
   return replicas.length > 0 ? VersionedMap.of(a).change(replicas, counters) : a;
 }

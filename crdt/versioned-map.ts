@@ -144,9 +144,25 @@ class SmallMap<K, V> extends VersionedMap<K, V> {
 const EMPTY: VersionedMap<never, never> = new SmallMap([], []);
 
 interface Undo<K, V> {
-  readonly key: K;
-  readonly value: V | undefined;
-  readonly rest: Undo<K, V> | undefined;
+  readonly keys: readonly K[];
+  /** Undefined for a key that is to be removed. */
+  readonly values: readonly (V | undefined)[];
+}
+
+/** Puts the values into the table, undefined for what is to be removed, and returns those that were there. */
+function exchange<K, V>(
+  table: Map<K, V>,
+  keys: readonly K[],
+  values: readonly (V | undefined)[],
+): readonly (V | undefined)[] {
+  const before = new Array<V | undefined>(keys.length);
+  for (let at = 0; at < keys.length; at++) {
+    const [key, value] = [keys[at]!, values[at]];
+    before[at] = table.get(key);
+    if (value === undefined) table.delete(key);
+    else table.set(key, value);
+  }
+  return before;
 }
 
 class TableMap<K, V> extends VersionedMap<K, V> {
@@ -182,7 +198,7 @@ class TableMap<K, V> extends VersionedMap<K, V> {
   with(key: K, value: V): VersionedMap<K, V> {
     const table = this.#ownTable();
     if (this.#isFarApart(1)) return new TableMap(new Map(table).set(key, value));
-    const undo = {key, value: table.get(key), rest: undefined};
+    const undo = {keys: [key], values: [table.get(key)]};
     table.set(key, value);
     return this.#handOn(table, undo, 1);
   }
@@ -196,15 +212,8 @@ class TableMap<K, V> extends VersionedMap<K, V> {
     let table = this.#ownTable();
     const copied = this.#isFarApart(keys.length);
     if (copied) table = new Map(table);
-    let undo: Undo<K, V> | undefined;
-    for (let at = 0; at < keys.length; at++) {
-      const key = keys[at]!;
-      if (!copied) undo = {key, value: table.get(key), rest: undo};
-      const value = values[at];
-      if (value === undefined) table.delete(key);
-      else table.set(key, value);
-    }
-    return copied ? new TableMap(table) : this.#handOn(table, undo, keys.length);
+    const before = exchange(table, keys, values);
+    return copied ? new TableMap(table) : this.#handOn(table, {keys, values: before}, keys.length);
   }
 
   keyArray(): readonly K[] {
@@ -220,7 +229,7 @@ class TableMap<K, V> extends VersionedMap<K, V> {
   }
 
   /** Makes the version that owns the table from now on. */
-  #handOn(table: Map<K, V>, undo: Undo<K, V> | undefined, changes: number): VersionedMap<K, V> {
+  #handOn(table: Map<K, V>, undo: Undo<K, V>, changes: number): VersionedMap<K, V> {
     const newest = new TableMap<K, V>(table);
     newest.#depth = this.#depth + changes;
     this.#table = undefined;
@@ -253,15 +262,10 @@ class TableMap<K, V> extends VersionedMap<K, V> {
   #takeTable(): void {
     const owner = this.#next!;
     const table = owner.#table!;
-    let redo: Undo<K, V> | undefined;
-    for (let undo = this.#undo; undo; undo = undo.rest) {
-      redo = {key: undo.key, value: table.get(undo.key), rest: redo};
-      if (undo.value === undefined) table.delete(undo.key);
-      else table.set(undo.key, undo.value);
-    }
+    const {keys, values} = this.#undo!;
+    owner.#undo = {keys, values: exchange(table, keys, values)};
     owner.#table = undefined;
     owner.#next = this;
-    owner.#undo = redo;
     this.#table = table;
     this.#next = undefined;
     this.#undo = undefined;

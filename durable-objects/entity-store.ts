@@ -3,6 +3,7 @@
 // created before the replica is, so an object that was only asked a question leaves no storage behind.
 import {createHash} from 'node:crypto';
 import {DecodeError, fromHex, Reader, sameBytes, toHex, Writer} from '../crdt/bytes.ts';
+import {partOf, wholeOf} from '../crdt/causal-context.ts';
 import {decodeVector, encodeVector} from '../crdt/codec.ts';
 import {
   decodePart,
@@ -14,6 +15,7 @@ import {
   type Shape,
 } from '../crdt/document.ts';
 import type {Dot, ReplicaId} from '../crdt/dot.ts';
+import {EMPTY_VECTOR} from '../crdt/version-vector.ts';
 import {compareTimes, decodeTime, encodeTime, EPOCH, type HybridTime} from '../crdt/hybrid-clock.ts';
 import {decodeEntry, decodeEntryHead, type IdempotencyMark} from '../mesh/entry.ts';
 import {type LogEntry, schemaHash} from '../mesh/frame.ts';
@@ -81,6 +83,9 @@ const sha256 = (...parts: Uint8Array[]): Uint8Array => {
 
 export const digestOf = (shape: Shape, document: Document): string => toHex(sha256(encodeState(shape, document)));
 
+/** Of a part: it says nothing of the others. */
+const PART = partOf(EMPTY_VECTOR);
+const WHOLE_OF_NOTHING = wholeOf(EMPTY_VECTOR);
 const SEPARATOR = '\u0000';
 
 export class EntityStore {
@@ -284,10 +289,8 @@ export class EntityStore {
       if (!type || type.code !== row.code) throw new ReplicaDamaged(`state row of an unknown field: ${name}`);
       const part = decodePart(type, new Uint8Array(row.bytes as ArrayBuffer));
       const before = fields.get(name);
-      // Several parts are one map cut by key, and this copy of it is not shared yet.
-      if (before instanceof Map)
-        for (const [key, value] of part as ReadonlyMap<unknown, unknown>) before.set(key, value);
-      else fields.set(name, part instanceof Map ? new Map(part) : part);
+      // Parts were cut from one state, so none of them has removed anything of another.
+      fields.set(name, before === undefined ? part : type.join(before, WHOLE_OF_NOTHING, part, PART));
     }
     const document = {...EMPTY_DOCUMENT, fields, vector, latest};
     if (!sameBytes(digest, sha256(encodeState(shape, document))))

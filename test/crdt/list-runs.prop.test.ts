@@ -1,8 +1,14 @@
 // What is written in one go stays together, whoever else writes at the same place.
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {length} from '../../crdt/list.ts';
-import {NESTING_MAX} from '../../crdt/list-position.ts';
+import {DecodeError} from '../../crdt/bytes.ts';
+import {Decoder, Encoder, ReplicaTable} from '../../crdt/codec.ts';
+import {decodePart, encodePart} from '../../crdt/document.ts';
+import {length, list} from '../../crdt/list.ts';
+import {decodeList, encodeList} from '../../crdt/list-codec.ts';
+import {DEPTH_MAX, NESTING_MAX} from '../../crdt/list-position.ts';
+import {itemsIn} from '../../crdt/list-sequence.ts';
+import {Refusal} from '../../crdt/refusal.ts';
 import {listOf, type ListEvent, shown, WRITERS, Writing} from '../support/list-scripts.ts';
 
 const TIME = {ms: 1, logical: 0};
@@ -175,4 +181,40 @@ test('[LI10] replicas that append or prepend in turns do not make positions long
     expect(Math.max(...sizes.slice(60))).toBeLessThanOrEqual(Math.max(...sizes.slice(30, 60)) + 2);
     expect(Math.max(...sizes)).toBeLessThan(NESTING_MAX * 6 + 80);
   }
+});
+
+test('[LI26] positions are at most DEPTH_MAX levels deep: what would be deeper is refused, here and on the wire', () => {
+  const writing = new Writing(WRITERS[0], []);
+  writing.write(TIME, draft => draft.insert(0, 2));
+  const deepest = () => Math.max(...itemsIn(listOf(writing.document).order).map(({position}) => position.bunch.depth));
+  let refusal: unknown;
+  let at = 1;
+  // Each exactly between the last two.
+  for (let nth = 0; !refusal && nth < 4 * DEPTH_MAX; nth++) {
+    const before = writing.document;
+    try {
+      writing.write(TIME, draft => draft.insert(at));
+      at += nth % 2 === 0 ? 1 : 0;
+    } catch (error) {
+      refusal = error;
+      expect(writing.document).toBe(before);
+    }
+  }
+  expect(refusal).toBeInstanceOf(Refusal);
+  expect(refusal).toMatchObject({code: 'too-deep'});
+  expect(deepest()).toBe(DEPTH_MAX);
+  // Elsewhere there is room.
+  writing.write(TIME, draft => draft.insert(0));
+  writing.write(TIME, draft => draft.insert(length(listOf(writing.document))));
+
+  const bytes = encodePart(list, listOf(writing.document));
+  expect(encodePart(list, decodePart(list, bytes))).toEqual(bytes);
+  const [last] = itemsIn(listOf(writing.document).order).filter(({position}) => position.bunch.depth === DEPTH_MAX);
+  const {replica, counter, position} = last!;
+  const anchor = {left: position.left, counter: position.counter, index: position.index};
+  const tag = {replica, counter: counter + 1, index: 0};
+  const bunch = {...tag, parent: position.bunch, anchor, after: true, rank: 0, depth: DEPTH_MAX + 1};
+  const encoder = new Encoder(new ReplicaTable([replica], []));
+  encodeList(encoder, [{...last!, ...tag, position: {...position, ...tag, left: false, bunch}}]);
+  expect(() => decodeList(new Decoder(encoder.finish(), new ReplicaTable([replica], [])), false)).toThrow(DecodeError);
 });

@@ -9,7 +9,7 @@ import {
   itemsIn,
   type Sequence,
   sequenceFrom,
-  withItem,
+  withItems,
   withoutItem,
 } from '../../crdt/list-sequence.ts';
 import {EMPTY_VECTOR} from '../../crdt/version-vector.ts';
@@ -20,7 +20,7 @@ test('[LI22] the sequence under a list does what an array does', () => {
   const property = fc.property(fc.nat(3000), fc.array(edit, {maxLength: 40}), (size, edits) => {
     let next = size;
     const plain = Array.from({length: size}, (_, index) => index);
-    let sequence: Sequence<number> = size === 0 ? emptySequence<number>() : sequenceFrom(plain);
+    let sequence: Sequence<number> = size === 0 ? emptySequence<number>() : sequenceFrom([...plain]);
     for (const {remove: removes, at, times} of edits) {
       for (let time = 0; time < times; time++) {
         const index = (at + time) % (plain.length + (removes ? 0 : 1)) || 0;
@@ -28,8 +28,9 @@ test('[LI22] the sequence under a list does what an array does', () => {
           plain.splice(index, 1);
           sequence = withoutItem(sequence, index);
         } else if (!removes) {
-          plain.splice(index, 0, next);
-          sequence = withItem(sequence, index, next++);
+          const added = Array.from({length: time % 7 === 6 ? at % 500 : 1}, () => next++);
+          plain.splice(index, 0, ...added);
+          sequence = withItems(sequence, index, added);
         }
       }
       expect(sequence.length).toBe(plain.length);
@@ -86,4 +87,16 @@ test('[LI23] a change of one element in 100,000 looks at a few, and makes a few 
   let asked = 0;
   countBefore(state.order, () => ++asked % 2 === 0);
   expect(asked).toBeLessThan(30);
+});
+
+test('[LI22] a list takes in a million elements at once, in its middle too', () => {
+  let sequence = withItems(
+    sequenceFrom([0, 1]),
+    1,
+    Array.from({length: 1_000_000}, (_, index) => index),
+  );
+  expect(sequence.length).toBe(1_000_002);
+  expect([0, 1, 1_000_000, 1_000_001].map(index => itemAt(sequence, index))).toEqual([0, 0, 999_999, 1]);
+  sequence = withoutItem(sequence, 500_000);
+  expect(itemAt(sequence, 500_000)).toBe(500_000);
 });

@@ -10,7 +10,7 @@ import {ALL_SUBJECTS, MORE_SUBJECTS} from '../support/subjects.ts';
 
 const NONE = wholeOf(EMPTY_VECTOR);
 const SUBJECTS = [...ALL_SUBJECTS, ...MORE_SUBJECTS];
-const isKeyed = (name: string) => /^(?:aw-set|g-set|rw-set|lww-element-set|or-map.*|rw-map.*)$/.test(name);
+const isKeyed = (name: string) => /^(?:aw-set|g-set|rw-set|lww-element-set|list|or-map.*|rw-map.*)$/.test(name);
 
 test.each(SUBJECTS)('[PART1] the parts of a state join back to it, over the disk: field %s', (_, subject) => {
   const {type} = subject;

@@ -3,6 +3,7 @@ import {expect, test} from 'vitest';
 import {toHex} from '../../crdt/bytes.ts';
 import {partOf, wholeOf} from '../../crdt/causal-context.ts';
 import {encodePart, fieldState} from '../../crdt/document.ts';
+import {sameTag} from '../../crdt/dot.ts';
 import {EMPTY_VECTOR} from '../../crdt/version-vector.ts';
 import {only, play, scriptOf} from '../support/crdt-scripts.ts';
 import {ALL_SUBJECTS, MORE_SUBJECTS} from '../support/subjects.ts';
@@ -18,8 +19,12 @@ test.each([...ALL_SUBJECTS, ...MORE_SUBJECTS])(
       for (const document of play(only(subject), script).documents) {
         const state: unknown = fieldState(document, 'field', type);
         const pieces = [...type.pieces(state)];
-        for (const [tag, piece] of pieces)
-          expect([...type.tags(piece)]).toEqual(tag ? [expect.objectContaining(tag)] : []);
+        for (const [tag, piece] of pieces) {
+          const tags = [...type.tags(piece)];
+          // A list's element that was moved has the tag of its insertion for a name, beside that of the move.
+          expect(tags.length).toBeLessThanOrEqual(tag ? (type.name === 'list' ? 2 : 1) : 0);
+          if (tag) expect(tags.some(one => sameTag(one, tag))).toBe(true);
+        }
         const joined = (backwards ? pieces.toReversed() : pieces).reduce<unknown>(
           (whole, [, piece]) => type.join(whole, NONE, piece, PIECE),
           type.empty,

@@ -11,6 +11,7 @@ import {
   ewFlag,
   gCounter,
   gSet,
+  list,
   lwwElementSet,
   lwwRegister,
   mvRegister,
@@ -251,4 +252,20 @@ test('[SCH65] a remove-wins map forgets a key, starts it anew, and nests with th
   expect(subject.view.accounts).toEqual({ann: {eur: 3}});
   expect(codeOf(() => run(({accounts}) => accounts.at('far too long')))).toBe('invalid');
   expect(() => rwMap(z.string(), gSet(z.string()))).toThrow(/no map can hold it/);
+});
+
+test('[SCH67] a list is edited by place, and refuses places that it does not have', () => {
+  const {subject, run} = subjectOf({tasks: list(z.string().max(5)), boards: orMap(z.string(), list(z.int()))});
+  run(({tasks}) => {
+    tasks.insert(0, 'a', 'b', 'c');
+    tasks.move(2, 0);
+    expect([tasks.length, tasks.values]).toEqual([3, ['c', 'a', 'b']]);
+  });
+  subject.patch({tasks: {remove: {at: 1}}, boards: {x: {insert: {at: 0, values: [1, 2]}}}});
+  subject.patch({tasks: {move: {from: 0, to: 1}}, boards: {x: {remove: {at: 0, count: 1}}}});
+  expect(subject.view).toEqual({tasks: ['b', 'c'], boards: {x: [2]}});
+  expect(codeOf(() => subject.patch({tasks: {insert: {at: 3, values: ['x']}}}))).toBe('out-of-range');
+  expect(codeOf(() => subject.patch({tasks: {move: {from: 0, to: 2}}}))).toBe('out-of-range');
+  expect(codeOf(() => run(({tasks}) => tasks.insert(0, 'too long')))).toBe('invalid');
+  expect(subject.view.tasks).toEqual(['b', 'c']);
 });

@@ -212,3 +212,33 @@ export function removeWinsMapModel<C, V>(
     return isIn ? [[key, innerModel(updates, seen => counting(within(seen), key))] as const] : [];
   });
 }
+
+export type ListCommand =
+  | {readonly kind: 'insert'; readonly letter: string; readonly at: number}
+  | {readonly kind: 'remove'; readonly letter: string}
+  | {readonly kind: 'move'; readonly letter: string; readonly to: number};
+
+/**
+ * The letters of a list, in order of the alphabet: places are for tests of their own. Who inserts a letter that is in sight
+ * changes nothing, and who removes one needs to see it exactly once.
+ */
+export function listModel(writes: readonly Write<ListCommand>[]): readonly string[] {
+  const inserts: {readonly id: number; readonly letter: string}[] = [];
+  const removed = new Map<number, Set<number>>();
+  const isRemoved = (id: number, seen?: ReadonlySet<number>) =>
+    [...(removed.get(id) ?? [])].some(remove => !seen || seen.has(remove));
+  for (const {id, command, seen} of [...writes].sort((a, b) => a.id - b.id)) {
+    const inSight = inserts.filter(
+      insert => insert.letter === command.letter && seen.has(insert.id) && !isRemoved(insert.id, seen),
+    );
+    if (command.kind === 'insert' && inSight.length === 0) inserts.push({id, letter: command.letter});
+    if (command.kind === 'remove' && inSight.length === 1) {
+      const target = inSight[0]!.id;
+      removed.set(target, (removed.get(target) ?? new Set()).add(id));
+    }
+  }
+  return inserts
+    .filter(({id}) => !isRemoved(id))
+    .map(({letter}) => letter)
+    .sort();
+}

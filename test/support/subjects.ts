@@ -9,6 +9,7 @@ import type {Exact} from '../../crdt/exact.ts';
 import * as flags from '../../crdt/flags.ts';
 import * as gSets from '../../crdt/g-set.ts';
 import type {JsonValue} from '../../crdt/json-value.ts';
+import * as lists from '../../crdt/list.ts';
 import * as lwwSets from '../../crdt/lww-element-set.ts';
 import * as maps from '../../crdt/or-map.ts';
 import * as counters from '../../crdt/pn-counter.ts';
@@ -26,6 +27,8 @@ import {
   type FlagCommand,
   growOnlyModel,
   lastWriterModel,
+  type ListCommand,
+  listModel,
   latestElementModel,
   type MapCommand,
   mapModel,
@@ -254,6 +257,35 @@ function mapCommand<C>(inner: fc.Arbitrary<C>): fc.Arbitrary<MapCommand<C>> {
   );
 }
 
+const letter = fc.constantFrom('a', 'b', 'c');
+export const list: Subject<lists.List, ListCommand> = {
+  type: lists.list,
+  command: fc.oneof(
+    {weight: 3, arbitrary: fc.record({kind: fc.constant('insert' as const), letter, at: fc.nat(3)})},
+    {weight: 1, arbitrary: fc.record({kind: fc.constant('remove' as const), letter})},
+    {weight: 2, arbitrary: fc.record({kind: fc.constant('move' as const), letter, to: fc.nat(3)})},
+  ),
+  write(state, author, command) {
+    const values = lists.values(state);
+    const at = values.indexOf(command.letter);
+    const isOne = at >= 0 && values.lastIndexOf(command.letter) === at;
+    switch (command.kind) {
+      case 'insert':
+        return at >= 0
+          ? lists.list.empty
+          : lists.insert(state, author, command.at % (values.length + 1), [command.letter]);
+      case 'remove':
+        return isOne ? lists.remove(state, at) : lists.list.empty;
+      case 'move':
+        return isOne ? lists.move(state, author, at, command.to % values.length) : lists.list.empty;
+      default:
+        return command satisfies never;
+    }
+  },
+  read: state => lists.values(state).toSorted(),
+  model: listModel,
+};
+
 export function mapOf<S, C>(inner: Subject<S, C>): Subject<maps.ORMap<S>, MapCommand<C>> {
   return {
     type: maps.orMap(inner.type),
@@ -306,6 +338,7 @@ export const ALL_SUBJECTS: ReadonlyMap<string, AnySubject> = new Map<string, Any
 /** The other types, and some of the ways in which they nest. */
 export const MORE_SUBJECTS: ReadonlyMap<string, AnySubject> = new Map<string, AnySubject>([
   ['enable-wins flag', ewFlag],
+  ['list', list],
   ['grow-only set', gSet],
   ['last-writer-wins set', lwwElementSet],
   ['resettable counter', resettableCounter],

@@ -1,0 +1,318 @@
+// Every decoder, and what must hold of every input: it is refused with a DecodeError, or it is the encoding of what was read, and
+// what was read can be used and written again. Nothing else is thrown.
+import {DecodeError, Reader, sameBytes, toHex, Writer} from '../../crdt/bytes.ts';
+import {decodeReplica, decodeVector, encodeVector, type EventHead} from '../../crdt/codec.ts';
+import {
+  decodeChanges,
+  decodeDelta,
+  decodePart,
+  decodeState,
+  type Delta,
+  type Document,
+  EMPTY_DOCUMENT,
+  encodeChanges,
+  encodePart,
+  encodeState,
+  type EventDelta,
+  join,
+  type Shape,
+} from '../../crdt/document.ts';
+import {decodeTime} from '../../crdt/hybrid-clock.ts';
+import {decodeJson, encodeJson, type JsonValue} from '../../crdt/json-value.ts';
+import {StreamDecoder} from '../../crdt/stream.ts';
+import {coversVector, joinVectors} from '../../crdt/version-vector.ts';
+import {decodeEntry, decodeEntryHead, encodeEntry} from '../../mesh/entry.ts';
+import {decodeFrame, encodeFrame, PROTOCOL} from '../../mesh/frame.ts';
+import {parseVersionToken, versionToken} from '../../mesh/version-token.ts';
+import {partsOfRecord} from './crdt-scripts.ts';
+import {
+  CHANGES,
+  DOCUMENTS,
+  EVENTS,
+  EVERY_SHAPE,
+  EVERY_SUBJECT,
+  headedDelta,
+  OLD_DOCUMENTS,
+  OLD_SHAPE,
+  partsOf,
+  STATES,
+  STREAMS,
+} from './fuzz-corpus.ts';
+import {type Seed, takenApart} from './fuzz-seeds.ts';
+
+export interface Target {
+  readonly name: string;
+  readonly seeds: readonly Seed[];
+  /** Throws DecodeError for what is refused. What comes back checks what was read; it throws for what is wrong with it. */
+  read(input: Uint8Array): () => void;
+}
+
+/** Something that holds of every input does not hold of this one. */
+export class Finding extends Error {
+  override readonly name = 'Finding';
+}
+
+const SEEDS_MAX = 400;
+/** Longer encodings are spoiled at one of many places that are all alike. */
+const SEED_BYTES_MAX = 400;
+
+const text = new TextDecoder();
+
+function target(name: string, encodings: readonly Uint8Array[], read: Target['read']): Target {
+  const distinct = new Map(
+    encodings.filter(({length}) => length <= SEED_BYTES_MAX).map(bytes => [toHex(bytes), bytes]),
+  );
+  const all = [...distinct.values()];
+  const every = Math.ceil(all.length / SEEDS_MAX);
+  const seeds = all.filter((_, at) => at % every === 0).map(bytes => takenApart(bytes, read));
+  if (seeds.length === 0) throw new Error(`nothing to start from for ${name}`);
+  return {name, seeds, read};
+}
+
+function same(again: Uint8Array, input: Uint8Array): void {
+  if (!sameBytes(again, input)) throw new Finding(`comes back as ${toHex(again)}`);
+}
+
+function written(write: (writer: Writer) => void): Uint8Array {
+  const writer = new Writer();
+  write(writer);
+  return writer.finish();
+}
+
+/** A document is as it should be when it is the same after it was written and read. */
+function isKept(shape: Shape, document: Document): void {
+  const bytes = encodeState(shape, document);
+  let copy: Document;
+  try {
+    copy = decodeState(shape, bytes);
+  } catch (error) {
+    throw new Finding(`makes a state that is refused: ${String(error)}`);
+  }
+  same(encodeState(shape, copy), bytes);
+}
+
+const RICHEST = new Map(
+  [EVERY_SHAPE, OLD_SHAPE].map(shape => {
+    const within = DOCUMENTS.filter(({fields}) => [...fields.keys()].every(name => shape.has(name)));
+    return [shape, within.toSorted((a, b) => b.fields.size - a.fields.size).slice(0, 8)] as const;
+  }),
+);
+
+/** Joins what came to a document that covers what it builds on: an empty one, or one that holds something too. */
+function isJoined(shape: Shape, came: Document | Delta, input: Uint8Array): void {
+  const holders = RICHEST.get(shape)!;
+  const holder = input.length % 3 === 0 ? holders[input.length % holders.length]! : EMPTY_DOCUMENT;
+  const base = 'since' in came ? {...holder, vector: joinVectors(holder.vector, came.since)} : holder;
+  const joined = join(shape, base, came);
+  isKept(shape, joined);
+  if (!('since' in came)) isKept(shape, join(shape, came, base));
+  if (join(shape, joined, came) !== joined) throw new Finding('comes as news a second time');
+}
+
+function readState(shape: Shape, input: Uint8Array): () => void {
+  const document = decodeState(shape, input);
+  return () => checkState(shape, document, input);
+}
+
+function checkState(shape: Shape, document: Document, input: Uint8Array): void {
+  const again = encodeState(shape, document);
+  // One with fields that are unknown here is kept in other places, and then stays so.
+  const moved = [...document.opaque.values()].flat().some(isOfState);
+  if (moved) same(encodeState(shape, decodeState(shape, again)), again);
+  else same(again, input);
+  isJoined(shape, document, input);
+}
+
+/** Records that came in from elsewhere are kept as they are, whatever they hold. */
+function isOfState(record: Uint8Array): boolean {
+  try {
+    return partsOfRecord(record).ofState;
+  } catch {
+    return false;
+  }
+}
+
+function readChanges(shape: Shape, input: Uint8Array): () => void {
+  const delta = decodeChanges(shape, input);
+  return () => {
+    if (delta.opaque.size === 0) same(encodeChanges(shape, delta), input);
+    if (!coversVector(delta.vector, delta.since)) throw new Finding('a delta that builds on more than it holds');
+    isJoined(shape, delta, input);
+  };
+}
+
+const eventOf = (head: EventHead, {vector, fields}: Document): EventDelta => ({
+  head,
+  heard: new Map([...vector].filter(([replica]) => replica !== head.replica)),
+  fields,
+});
+
+function readDelta(shape: Shape, input: Uint8Array): () => void {
+  const reader = new Reader(input);
+  const head = {replica: decodeReplica(reader), counter: reader.varint(), time: decodeTime(reader)};
+  if (head.counter === 0) throw new DecodeError('counters start at 1');
+  const delta = decodeDelta(reader, shape, head);
+  return () => {
+    if (delta.opaque.size === 0) same(headedDelta(head, eventOf(head, delta), shape), input);
+    isJoined(shape, delta, input);
+  };
+}
+
+function readEntry(shape: Shape, input: Uint8Array): () => void {
+  const {head, document} = decodeEntry(shape, input);
+  return () => {
+    const alone = decodeEntryHead(input);
+    if (alone.command !== head.command || alone.counter !== head.counter)
+      throw new Finding('another head without its delta');
+    if (document.opaque.size === 0) same(encodeEntry(shape, head, eventOf(head, document)), input);
+  };
+}
+
+/** Frames one after the other, each with its length. The first that is refused ends the stream. */
+function readStream(shape: Shape, input: Uint8Array): () => void {
+  const reader = new Reader(input);
+  const decoder = new StreamDecoder(shape);
+  const deltas: Delta[] = [];
+  let refusal: DecodeError | undefined;
+  try {
+    while (reader.remaining > 0) deltas.push(decoder.decode(reader.bytes()));
+  } catch (error) {
+    if (!(error instanceof DecodeError) || deltas.length === 0) throw error;
+    refusal = error;
+  }
+  return () => {
+    checkStream(shape, deltas);
+    if (refusal) throw new Refused();
+  };
+}
+
+/** Part of an input was read and is right, and the rest was refused. */
+export class Refused extends Error {
+  override readonly name = 'Refused';
+}
+
+function checkStream(shape: Shape, deltas: readonly Delta[]): void {
+  let document: Document | undefined;
+  for (const delta of deltas) {
+    const changes = encodeChanges(shape, delta);
+    same(encodeChanges(shape, decodeChanges(shape, changes)), changes);
+    document ??= {...EMPTY_DOCUMENT, vector: delta.since};
+    if (!coversVector(document.vector, delta.since)) return; // What it heard of others comes from them.
+    document = join(shape, document, delta);
+  }
+  if (document) isKept(shape, document);
+}
+
+function readPart(name: string, input: Uint8Array): () => void {
+  const {type} = EVERY_SUBJECT.get(name)!;
+  const part: unknown = decodePart(type, input);
+  return () => {
+    same(encodePart(type, part), input);
+    for (const one of [...type.parts(part)].slice(0, 2)) decodePart(type, encodePart(type, one[1]));
+    for (const [tag, piece] of type.pieces(part)) if (tag && type.isEmpty(piece)) throw new Finding('an empty piece');
+    for (const {values} of type.conflicts?.(part) ?? []) if (values.length < 2) throw new Finding('no conflict');
+  };
+}
+
+function readFrame(input: Uint8Array): () => void {
+  const frame = decodeFrame(input);
+  return () => {
+    // The first two bytes say which protocols the sender speaks: readers take those of older and newer senders.
+    same(encodeFrame(frame).subarray(2), input.subarray(2));
+    if (input[1]! > PROTOCOL) throw new Finding('a frame for a newer protocol was read');
+  };
+}
+
+function readToken(input: Uint8Array): () => void {
+  const token = text.decode(input);
+  const version = parseVersionToken(token);
+  if (!version) throw new DecodeError('no token');
+  return () => {
+    if (versionToken(version) !== token) throw new Finding('another token for the same version');
+  };
+}
+
+function recoded<T>(
+  input: Uint8Array,
+  read: (reader: Reader) => T,
+  write: (writer: Writer, value: T) => void,
+): () => void {
+  const reader = new Reader(input);
+  const value = read(reader);
+  reader.end();
+  return () => {
+    const again = written(writer => write(writer, value));
+    same(again, input);
+  };
+}
+
+const JSON_VALUES: readonly JsonValue[] = [
+  [null, true, false, 0, 63, 64, 255, 256, 2 ** 32, 2 ** 53 - 1, -1, -(2 ** 53) + 1],
+  [0.5, -0.25, 19.99, 0.000001, 1e300, 5e-324, 2 ** 60, -1.5e-7],
+  ['', 'x', 'é', '😀', 'x'.repeat(63), 'x'.repeat(64), 'ü'.repeat(40)],
+  {a: 1, b: {c: [1, 2, {d: null}]}, __proto__x: 'x', '': []},
+  {['__proto__']: 1, z: {['__proto__']: {}}},
+  [[[[[[[[[[[[1]]]]]]]]]]]],
+];
+
+const VECTORS = DOCUMENTS.map(({vector}) => written(writer => encodeVector(writer, vector)));
+const ENTRIES = EVENTS.map(({head, delta}, at) =>
+  encodeEntry(
+    EVERY_SHAPE,
+    {
+      ...head,
+      command: ['patch', 'reserve', '$join'][at % 3]!,
+      ...(at % 2 === 0 ? {mark: {key: `key ${at % 7}`, fingerprint: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)}} : {}),
+    },
+    delta,
+  ),
+);
+const FRAMES = DOCUMENTS.slice(0, 120).map(({vector}, at) =>
+  encodeFrame({
+    policyVersion: at,
+    schemaHash: at * 12_345_678,
+    from: ['eu', 'us', ''][at % 3]!,
+    since: vector,
+    ...(at % 2 === 0 ? {pull: vector} : {}),
+    relay: ['ap', 'sa'].slice(0, at % 3),
+    entries: ENTRIES.slice(at, at + (at % 4)),
+  }),
+);
+
+export function createTargets(): readonly Target[] {
+  const deltas = EVENTS.map(({head, delta}) => headedDelta(head, delta));
+  const oldStates = OLD_DOCUMENTS.map(document => encodeState(OLD_SHAPE, document));
+  return [
+    target('state', STATES, input => readState(EVERY_SHAPE, input)),
+    target('state-of-old-build', [...oldStates, ...STATES], input => readState(OLD_SHAPE, input)),
+    target('delta', deltas, input => readDelta(EVERY_SHAPE, input)),
+    target('delta-in-old-build', deltas, input => readDelta(OLD_SHAPE, input)),
+    target('changes', CHANGES, input => readChanges(EVERY_SHAPE, input)),
+    target('changes-in-old-build', CHANGES, input => readChanges(OLD_SHAPE, input)),
+    target('stream', STREAMS, input => readStream(EVERY_SHAPE, input)),
+    target('stream-in-old-build', STREAMS, input => readStream(OLD_SHAPE, input)),
+    target('entry', ENTRIES, input => readEntry(EVERY_SHAPE, input)),
+    target('frame', FRAMES, readFrame),
+    target('vector', VECTORS, input => recoded(input, decodeVector, encodeVector)),
+    target(
+      'json',
+      JSON_VALUES.flatMap(value => [value, ...Object.values(value as object)] as JsonValue[]).map(value =>
+        written(writer => encodeJson(writer, value)),
+      ),
+      input =>
+        recoded(
+          input,
+          reader => decodeJson(reader),
+          (writer, value) => encodeJson(writer, value),
+        ),
+    ),
+    target(
+      'version-token',
+      DOCUMENTS.map(({vector}) => new TextEncoder().encode(versionToken(vector))),
+      readToken,
+    ),
+    ...[...EVERY_SUBJECT].map(([name, subject]) =>
+      target(`part-${name.replaceAll(' ', '-')}`, partsOf(subject), input => readPart(name, input)),
+    ),
+  ];
+}
