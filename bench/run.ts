@@ -3,6 +3,7 @@
 const BENCHMARKS: Readonly<Record<string, () => Promise<unknown>>> = {
   acknowledgement: () => import('./acknowledgement.ts'),
   crdt: () => import('./crdt/main.ts'),
+  kernel: () => import('./kernel.ts'),
 };
 
 const first = process.argv[2];

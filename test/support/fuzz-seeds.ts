@@ -1,6 +1,6 @@
 // Encodings taken apart for mutation: what each range of bytes is (a number, a count, an id, a text, the length of what
 // follows), learnt by watching the decoder read it. So the mutations know the boundaries of every type, and of the next one.
-import {Reader} from '../../crdt/bytes.ts';
+import {DecodeError, Reader} from '../../crdt/bytes.ts';
 
 export type Kind = 'number' | 'count' | 'byte' | 'word' | 'text' | 'raw';
 
@@ -118,13 +118,15 @@ function watched(decode: () => unknown): readonly Range[] {
   }
   try {
     decode();
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error; // As far as it was read, then.
   } finally {
     for (const [at, name] of names.entries()) prototype[name] = originals[at]!;
   }
   return watch.ranges;
 }
 
-/** `decode` must accept the bytes. Bytes that nobody was seen to read become pieces of their own. */
+/** Bytes that nobody was seen to read become pieces of their own. */
 export function takenApart(bytes: Uint8Array, decode: (bytes: Uint8Array) => unknown): Seed {
   const ranges: Range[] = [];
   let end = 0;

@@ -20,7 +20,7 @@ import {
 import {decodeTime} from '../../crdt/hybrid-clock.ts';
 import {decodeJson, encodeJson, type JsonValue} from '../../crdt/json-value.ts';
 import {StreamDecoder} from '../../crdt/stream.ts';
-import {coversVector, joinVectors} from '../../crdt/version-vector.ts';
+import {coversVector, joinVectors, type VersionVector} from '../../crdt/version-vector.ts';
 import {decodeEntry, decodeEntryHead, encodeEntry} from '../../mesh/entry.ts';
 import {decodeFrame, encodeFrame, PROTOCOL} from '../../mesh/frame.ts';
 import {parseVersionToken, versionToken} from '../../mesh/version-token.ts';
@@ -39,9 +39,12 @@ import {
   STREAMS,
 } from './fuzz-corpus.ts';
 import {type Seed, takenApart} from './fuzz-seeds.ts';
+import {REPLICAS} from './subjects.ts';
 
 export interface Target {
   readonly name: string;
+  /** Several targets may be of one decoder, with other types or in a build with other fields. */
+  readonly decoder: string;
   readonly seeds: readonly Seed[];
   /** Throws DecodeError for what is refused. What comes back checks what was read; it throws for what is wrong with it. */
   read(input: Uint8Array): () => void;
@@ -58,7 +61,7 @@ const SEED_BYTES_MAX = 400;
 
 const text = new TextDecoder();
 
-function target(name: string, encodings: readonly Uint8Array[], read: Target['read']): Target {
+function target(name: string, encodings: readonly Uint8Array[], read: Target['read'], decoder: string = name): Target {
   const distinct = new Map(
     encodings.filter(({length}) => length <= SEED_BYTES_MAX).map(bytes => [toHex(bytes), bytes]),
   );
@@ -66,7 +69,7 @@ function target(name: string, encodings: readonly Uint8Array[], read: Target['re
   const every = Math.ceil(all.length / SEEDS_MAX);
   const seeds = all.filter((_, at) => at % every === 0).map(bytes => takenApart(bytes, read));
   if (seeds.length === 0) throw new Error(`nothing to start from for ${name}`);
-  return {name, seeds, read};
+  return {name, decoder, seeds, read};
 }
 
 function same(again: Uint8Array, input: Uint8Array): void {
@@ -98,10 +101,17 @@ const RICHEST = new Map(
   }),
 );
 
-/** Joins what came to a document that covers what it builds on: an empty one, or one that holds something too. */
+const SEEN_BEFORE: VersionVector = new Map(REPLICAS.map(id => [id, 1]));
+
+/**
+ * Joins what came to a document that covers what it builds on: one that holds something too, one where all was removed again, or an
+ * empty one.
+ */
 function isJoined(shape: Shape, came: Document | Delta, input: Uint8Array): void {
   const holders = RICHEST.get(shape)!;
-  const holder = input.length % 3 === 0 ? holders[input.length % holders.length]! : EMPTY_DOCUMENT;
+  const [kind, at] = [input.length % 3, Math.floor(input.length / 3)];
+  const removed = kind === 1 ? {...EMPTY_DOCUMENT, vector: SEEN_BEFORE} : EMPTY_DOCUMENT;
+  const holder = kind === 0 ? holders[at % holders.length]! : removed;
   const base = 'since' in came ? {...holder, vector: joinVectors(holder.vector, came.since)} : holder;
   const joined = join(shape, base, came);
   isKept(shape, joined);
@@ -284,13 +294,13 @@ export function createTargets(): readonly Target[] {
   const oldStates = OLD_DOCUMENTS.map(document => encodeState(OLD_SHAPE, document));
   return [
     target('state', STATES, input => readState(EVERY_SHAPE, input)),
-    target('state-of-old-build', [...oldStates, ...STATES], input => readState(OLD_SHAPE, input)),
+    target('state-of-old-build', [...oldStates, ...STATES], input => readState(OLD_SHAPE, input), 'state'),
     target('delta', deltas, input => readDelta(EVERY_SHAPE, input)),
-    target('delta-in-old-build', deltas, input => readDelta(OLD_SHAPE, input)),
+    target('delta-in-old-build', deltas, input => readDelta(OLD_SHAPE, input), 'delta'),
     target('changes', CHANGES, input => readChanges(EVERY_SHAPE, input)),
-    target('changes-in-old-build', CHANGES, input => readChanges(OLD_SHAPE, input)),
+    target('changes-in-old-build', CHANGES, input => readChanges(OLD_SHAPE, input), 'changes'),
     target('stream', STREAMS, input => readStream(EVERY_SHAPE, input)),
-    target('stream-in-old-build', STREAMS, input => readStream(OLD_SHAPE, input)),
+    target('stream-in-old-build', STREAMS, input => readStream(OLD_SHAPE, input), 'stream'),
     target('entry', ENTRIES, input => readEntry(EVERY_SHAPE, input)),
     target('frame', FRAMES, readFrame),
     target('vector', VECTORS, input => recoded(input, decodeVector, encodeVector)),
@@ -312,7 +322,7 @@ export function createTargets(): readonly Target[] {
       readToken,
     ),
     ...[...EVERY_SUBJECT].map(([name, subject]) =>
-      target(`part-${name.replaceAll(' ', '-')}`, partsOf(subject), input => readPart(name, input)),
+      target(`part-${name.replaceAll(' ', '-')}`, partsOf(subject), input => readPart(name, input), 'part'),
     ),
   ];
 }
