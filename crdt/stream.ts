@@ -203,9 +203,7 @@ export class StreamDecoder {
     const {ms, logical} = this.#latest;
     const first = reader.varint();
     const time =
-      first % 2 === 0
-        ? {ms, logical: logical + first / 2}
-        : {ms: ms + (first - 1) / 2, logical: reader.varint()};
+      first % 2 === 0 ? {ms, logical: logical + first / 2} : {ms: ms + (first - 1) / 2, logical: reader.varint()};
     if (!Number.isSafeInteger(time.ms) || !Number.isSafeInteger(time.logical)) throw new DecodeError('time too late');
     return time;
   }

@@ -26,7 +26,8 @@ export const JOIN = '$join';
 export const TRANSFER = '$transfer';
 export const isSystemEvent = (command: string): boolean => command.startsWith('$');
 
-const FORMAT = 1;
+/** 1 was before deltas were partial states. */
+const FORMAT = 2;
 const HAS_MARK = 1;
 
 /** Throws EncodeError when the entry would be larger than ENTRY_BYTES_MAX. */

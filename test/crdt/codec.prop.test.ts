@@ -99,8 +99,9 @@ function isTotal(corpus: readonly Uint8Array[], recode: (bytes: Uint8Array) => U
     expect(toHex(again)).toBe(toHex(bytes));
   });
   fc.assert(property, {numRuns});
-  expect(refused).toBeGreaterThan(tried / 20); // Of those that were made: mutation runs make fewer.
-  expect(refused).toBeLessThan(tried);
+  if (tried < numRuns) return; // Mutation runs make too few to tell.
+  expect(refused).toBeGreaterThan(numRuns / 20);
+  expect(refused).toBeLessThan(numRuns);
 }
 
 /** What a state is encoded as again. One with fields that are unknown here is kept in other places, and then stays so. */
