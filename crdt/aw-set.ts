@@ -29,8 +29,7 @@ export const awSet: CrdtType<AWSet> = {
   code: 6,
   empty: EMPTY,
   isEmpty: state => state.size === 0,
-  join: (a, inA, b, inB) =>
-    joinKeyed(a, b, inB, NO_TAGS, isNothing, (ours, theirs) => survivors(ours, inA, theirs, inB)),
+  join: (a, inA, b, inB) => joinKeyed(a, inA, b, inB, NO_TAGS, isNothing, survivors),
   encode: (encoder, state) => encodeKeyed(encoder, state, tags => encoder.tagged(tags)),
   decode: (decoder, partial) =>
     decodeKeyed(decoder, () => {

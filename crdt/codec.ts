@@ -280,7 +280,8 @@ export class Decoder extends Reader {
         grown.set(bytes);
         bytes = grown;
       }
-      bytes.copyWithin(start, before, before + shared);
+      // A call into the engine costs more than these few bytes.
+      for (let index = 0; index < shared; index++) bytes[start + index] = bytes[before + index]!;
       this.copyTo(bytes, start + shared, own);
       // Sharing one byte less would be a second encoding of the same key.
       if (own > 0 && before + shared < start && bytes[before + shared] === bytes[start + shared])

@@ -105,12 +105,16 @@ export class Draft implements Author {
     if (changes.length === 0) return this.#base;
     const {fields, opaque, vector, latest} = this.#base;
     const {time} = this.#head;
+    const [first] = changes;
     const stateOf = ({type, state}: Change): unknown => (type.isEmpty(state) ? undefined : state);
     return {
-      fields: VersionedMap.of(fields).change(
-        changes.map(({name}) => name),
-        changes.map(stateOf),
-      ),
+      fields:
+        changes.length === 1 && !first!.type.isEmpty(first!.state)
+          ? VersionedMap.of(fields).with(first!.name, first!.state)
+          : VersionedMap.of(fields).change(
+              changes.map(({name}) => name),
+              changes.map(stateOf),
+            ),
       opaque,
       vector: withDot(vector, this.#head),
       latest: compareTimes(latest, time) < 0 ? time : latest,

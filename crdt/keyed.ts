@@ -32,30 +32,48 @@ export function joinMaps<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>, both:
  */
 export function joinKeyed<V>(
   a: ReadonlyMap<string, V>,
+  inA: CausalContext,
   b: ReadonlyMap<string, V>,
   inB: CausalContext,
   nothing: V,
   isNothing: (value: V) => boolean,
-  join: (a: V, b: V) => V,
+  join: (a: V, inA: CausalContext, b: V, inB: CausalContext) => V,
 ): ReadonlyMap<string, V> {
   if (a === b) return a;
-  const keys: string[] = [];
-  const values: (V | undefined)[] = [];
-  const put = (key: string, before: V | undefined, value: V) => {
-    if (value === before) return;
-    const gone = isNothing(value);
-    if (gone && before === undefined) return;
-    keys.push(key);
-    values.push(gone ? undefined : value);
-  };
   const listed = VersionedMap.of(b);
   const [theirKeys, theirs] = [listed.keyArray(), listed.valueArray()];
-  for (let at = 0; at < theirKeys.length; at++) {
-    const ours = a.get(theirKeys[at]!);
-    put(theirKeys[at]!, ours, join(ours ?? nothing, theirs[at]!));
+  if (theirKeys.length === 1 && inB.partial) {
+    // Most joins are of one write: no lists for it.
+    const key = theirKeys[0]!;
+    const ours = a.get(key);
+    const value = join(ours ?? nothing, inA, theirs[0]!, inB);
+    if (value === ours) return a;
+    if (!isNothing(value)) return VersionedMap.of(a).with(key, value, ours);
+    return ours === undefined ? a : VersionedMap.of(a).without(key);
   }
-  if (!inB.partial) for (const [key, ours] of a) if (!b.has(key)) put(key, ours, join(ours, nothing));
-  return keys.length > 0 ? VersionedMap.of(a).change(keys, values) : a;
+  const keys: string[] = [];
+  const values: (V | undefined)[] = [];
+  const before: (V | undefined)[] = [];
+  for (let at = 0; at < theirKeys.length; at++) {
+    const key = theirKeys[at]!;
+    const ours = a.get(key);
+    const value = join(ours ?? nothing, inA, theirs[at]!, inB);
+    const gone = isNothing(value);
+    if (value === ours || (gone && ours === undefined)) continue;
+    keys.push(key);
+    values.push(gone ? undefined : value);
+    before.push(ours);
+  }
+  if (!inB.partial)
+    for (const [key, ours] of a) {
+      if (b.has(key)) continue;
+      const value = join(ours, inA, nothing, inB);
+      if (value === ours) continue;
+      keys.push(key);
+      values.push(isNothing(value) ? undefined : value);
+      before.push(ours);
+    }
+  return keys.length > 0 ? VersionedMap.of(a).change(keys, values, before) : a;
 }
 
 /** The entries of `state` under the keys of `places`. */

@@ -102,8 +102,7 @@ export function orMap<S>(inner: CrdtType<S>): CrdtType<ORMap<S>> {
     code: mapCode(inner, 0),
     empty: VersionedMap.empty(),
     isEmpty: state => state.size === 0,
-    join: (a, inA, b, inB) =>
-      joinKeyed(a, b, inB, nothing, isNothing, (ours, theirs) => joinSlots(ours, inA, theirs, inB)),
+    join: (a, inA, b, inB) => joinKeyed(a, inA, b, inB, nothing, isNothing, joinSlots),
     encode(encoder, state, partial) {
       let has = 0;
       for (const slot of state.values()) has |= (slot.tags.length > 0 ? TAGS : 0) | (partial && slot.whole ? WHOLE : 0);

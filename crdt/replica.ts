@@ -195,10 +195,10 @@ export class Replica {
     return encodeState(this.shape, this.#document);
   }
 
-  /** A reader for the frames that another replica flushes. */
-  listen(): (frame: Uint8Array) => void {
+  /** A reader for the frames that another replica flushes; a frame may lie behind something else in its message. */
+  listen(): (message: Uint8Array, at?: number) => void {
     const decoder = new StreamDecoder(this.shape);
-    return frame => this.apply(decoder.decode(frame));
+    return (message, at) => this.apply(decoder.decode(message, at));
   }
 
   /** Starts the stream anew, for a connection that was made anew. Events that were not flushed yet are in its first frame. */

@@ -142,11 +142,14 @@ export class StreamDecoder {
     this.#shape = shape;
   }
 
-  /** Throws DecodeError for what is no next frame of this stream, and for everything after that. */
-  decode(bytes: Uint8Array): Delta {
+  /**
+   * Reads the frame that `bytes` hold, from `at` to their end. Throws DecodeError for what is no next frame of this stream,
+   * and for everything after that.
+   */
+  decode(bytes: Uint8Array, at = 0): Delta {
     if (this.#broken) throw new DecodeError('the stream has ended');
     this.#broken = true;
-    const reader = new Decoder(bytes, this.#table, EPOCH);
+    const reader = new Decoder(bytes, this.#table, EPOCH, at);
     if (!this.#started && reader.byte() !== FORMAT) throw new DecodeError('unknown format of a stream');
     const flags = reader.byte();
     if (flags > ALL_FLAGS) throw new DecodeError('unknown flags of a frame');
@@ -157,7 +160,7 @@ export class StreamDecoder {
     const events = flags & MANY_EVENTS ? reader.varint() : 1;
     if (events < (flags & MANY_EVENTS ? 2 : 1)) throw new DecodeError('frame is not canonical');
     const replicas: ReplicaId[] = [self];
-    const counters: number[] = [from + events];
+    const counters: number[] = [this.#raise(0, from + events)];
     let many: Set<ReplicaId> | undefined;
     for (let more = (flags & HEARD) !== 0; more;) {
       const first = reader.varint();
@@ -171,11 +174,7 @@ export class StreamDecoder {
       replicas.push(id);
       if (many) many.add(id);
       else if (replicas.length > HEARD_SCANNED_MAX) many = new Set(replicas);
-      counters.push(this.#table.ceiling(index)! + by);
-    }
-    for (let at = 0; at < replicas.length; at++) {
-      if (!Number.isSafeInteger(counters[at]!)) throw new DecodeError('counter too large');
-      this.#table.raise(this.#table.find(replicas[at]!), counters[at]!);
+      counters.push(this.#raise(index, this.#table.ceiling(index)! + by));
     }
     const vector = VersionedMap.of(this.#vector).change(replicas, counters);
     const latest = this.#time(reader);
@@ -187,6 +186,12 @@ export class StreamDecoder {
     this.#started = true;
     this.#broken = false;
     return delta;
+  }
+
+  #raise(index: number, counter: number): number {
+    if (!Number.isSafeInteger(counter)) throw new DecodeError('counter too large');
+    this.#table.raise(index, counter);
+    return counter;
   }
 
   #addReplicas(reader: Decoder): void {

@@ -69,8 +69,7 @@ export const switchSet = <T extends Switch>(name: string, code: number, rest: Re
   code,
   empty: VersionedMap.empty(),
   isEmpty: state => state.size === 0,
-  join: (a, inA, b, inB) =>
-    joinKeyed(a, b, inB, NOTHING, isNothing, (ours, theirs) => survivors<T>(ours, inA, theirs, inB)),
+  join: (a, inA, b, inB) => joinKeyed<Switches<T>>(a, inA, b, inB, NOTHING, isNothing, survivors),
   encode(encoder, state) {
     const sides = sidesOf(state.values());
     encoder.byte(sides);

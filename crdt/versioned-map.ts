@@ -30,10 +30,15 @@ export abstract class VersionedMap<K, V> implements ReadonlyMap<K, V> {
   abstract readonly size: number;
   abstract get(key: K): V | undefined;
   abstract has(key: K): boolean;
-  abstract with(key: K, value: V): VersionedMap<K, V>;
+  /** `before` is what is there now, if the caller has looked: looking is most of what it costs. */
+  abstract with(key: K, value: V, before?: V): VersionedMap<K, V>;
   abstract without(key: K): VersionedMap<K, V>;
   /** Sets each key to its value, or removes it where that is undefined. The keys must differ. */
-  abstract change(keys: readonly K[], values: readonly (V | undefined)[]): VersionedMap<K, V>;
+  abstract change(
+    keys: readonly K[],
+    values: readonly (V | undefined)[],
+    before?: readonly (V | undefined)[],
+  ): VersionedMap<K, V>;
   /** Fixed copies, in the same order: a table that another version takes meanwhile would lose and repeat entries. */
   abstract keyArray(): readonly K[];
   abstract valueArray(): readonly V[];
@@ -154,11 +159,11 @@ function exchange<K, V>(
   table: Map<K, V>,
   keys: readonly K[],
   values: readonly (V | undefined)[],
+  known?: readonly (V | undefined)[],
 ): readonly (V | undefined)[] {
-  const before = new Array<V | undefined>(keys.length);
+  const before = known ?? keys.map(key => table.get(key));
   for (let at = 0; at < keys.length; at++) {
     const [key, value] = [keys[at]!, values[at]];
-    before[at] = table.get(key);
     if (value === undefined) table.delete(key);
     else table.set(key, value);
   }
@@ -195,10 +200,10 @@ class TableMap<K, V> extends VersionedMap<K, V> {
     return this.#ownTable().has(key);
   }
 
-  with(key: K, value: V): VersionedMap<K, V> {
+  with(key: K, value: V, before?: V): VersionedMap<K, V> {
     const table = this.#ownTable();
     if (this.#isFarApart(1)) return new TableMap(new Map(table).set(key, value));
-    const undo = {keys: [key], values: [table.get(key)]};
+    const undo = {keys: [key], values: [before ?? table.get(key)]};
     table.set(key, value);
     return this.#handOn(table, undo, 1);
   }
@@ -207,12 +212,16 @@ class TableMap<K, V> extends VersionedMap<K, V> {
     return this.has(key) ? this.change([key], [undefined]) : this;
   }
 
-  change(keys: readonly K[], values: readonly (V | undefined)[]): VersionedMap<K, V> {
+  change(
+    keys: readonly K[],
+    values: readonly (V | undefined)[],
+    known?: readonly (V | undefined)[],
+  ): VersionedMap<K, V> {
     if (keys.length === 0) return this;
     let table = this.#ownTable();
     const copied = this.#isFarApart(keys.length);
     if (copied) table = new Map(table);
-    const before = exchange(table, keys, values);
+    const before = exchange(table, keys, values, known);
     return copied ? new TableMap(table) : this.#handOn(table, {keys, values: before}, keys.length);
   }
 

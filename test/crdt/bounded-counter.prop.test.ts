@@ -61,20 +61,32 @@ test('[BC4] a decrement is refused exactly when rights here do not suffice, and 
   fc.assert(property, {numRuns: 300});
 });
 
+function refusalOf(change: () => unknown): unknown {
+  try {
+    return void change();
+  } catch (error) {
+    expect(error).toBeInstanceOf(Refusal);
+    return error;
+  }
+}
+
 test('[BC4] the refusal carries what was asked, what is here and what is known', () => {
   const state = joinStates(increment(type.empty, EU, 3), increment(type.empty, US, 2));
-  const refusal = (amount: number) => {
-    try {
-      return void decrement(state, EU, amount);
-    } catch (error) {
-      return error;
-    }
-  };
+  const refusal = (amount: number) => refusalOf(() => decrement(state, EU, amount));
   expect(refusal(3)).toBe(undefined);
   expect(refusal(4)).toMatchObject({code: 'rights-exhausted', facts: {asked: 4, here: 3, known: 5}});
   expect(refusal(6)).toMatchObject({code: 'insufficient-stock', facts: {asked: 6, here: 3, known: 5}});
-  expect(() => increment(state, EU, -1)).toThrow(Refusal);
-  expect(() => decrement(state, EU, -1)).toThrow(Refusal);
+  expect(refusalOf(() => increment(state, EU, -1))).toMatchObject({code: 'out-of-range'});
+  expect(refusalOf(() => decrement(state, EU, -1))).toMatchObject({code: 'out-of-range'});
+  expect(refusalOf(() => transfer(state, EU, US, 4))).toMatchObject({code: 'rights-exhausted', facts: {here: 3}});
+});
+
+test('[BC2] rights are listed in order of their holders', () => {
+  const state = joinStates(increment(type.empty, US, 2), increment(type.empty, EU, 3));
+  expect([...rights(state)]).toEqual([
+    [EU, 3],
+    [US, 2],
+  ]);
 });
 
 test('[BC5] a transfer moves rights and not the value, once, however often it arrives', () => {

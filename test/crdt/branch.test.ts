@@ -102,3 +102,29 @@ test('[BR5] branches of branches join in any order to the same state', () => {
   expect(twin.snapshot()).toEqual(origin.snapshot());
   expect(sold(origin)).toBe(9);
 });
+
+test('[BR3] conflicts are listed by field and key, whatever the order of the shape', () => {
+  const {origin, branch} = start();
+  for (const key of ['z', 'a']) {
+    note(branch, key, 'theirs');
+    note(origin, key, 'ours');
+  }
+  setPrice(branch, 12);
+  setPrice(origin, 11);
+  joinBack(origin, branch);
+  const paths = [['notes', 'a'], ['notes', 'z'], ['price']];
+  for (const shape of [SHAPE, new Map([...SHAPE].reverse())])
+    expect(conflicts(shape, origin.document).map(({path}) => path)).toEqual(paths);
+});
+
+test('[BR4] a register that conflicted before is named when the branch adds another value', () => {
+  const {origin, branch} = start();
+  const other = fork(origin, {id: AP, now});
+  setPrice(other, 20);
+  setPrice(origin, 21);
+  joinBack(origin, other);
+  setPrice(branch, 22);
+  expect(joinBack(origin, branch).map(({path, values}) => [path, values.toSorted()])).toEqual([
+    [['price'], [20, 21, 22]],
+  ]);
+});

@@ -49,11 +49,12 @@ test('[CC4] a partial side removes at the places that it lists, and nowhere else
       const theirs = new Map(listed ? [['listed', b] as const] : []);
       const joined = joinKeyed<readonly Tag[]>(
         ours,
+        inA,
         theirs,
         partOf(inB.seen),
         [],
         tags => tags.length === 0,
-        (x, y) => survivors(x, inA, y, inB),
+        survivors,
       );
       expect(joined.get('other')).toBe(a);
       expect(joined.get('listed') ?? []).toEqual(listed ? survivors(a, inA, b, inB) : a);

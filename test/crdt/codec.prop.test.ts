@@ -108,6 +108,7 @@ function isTotal(corpus: readonly Uint8Array[], recode: (bytes: Uint8Array) => U
 function recodedState(shape: Shape, bytes: Uint8Array): Uint8Array {
   const document = decodeState(shape, bytes);
   const again = encodeState(shape, document);
+  if (sameBytes(again, bytes)) return again; // Also where a spoiled record is none that could be looked into.
   if (![...document.opaque.values()].flat().some(record => partsOfRecord(record).ofState)) return again;
   return sameBytes(encodeState(shape, decodeState(shape, again)), again) ? bytes : again;
 }

@@ -80,7 +80,8 @@ function check(history: History, tried: Tried, isSame: (a: unknown, b: unknown) 
   const bytes = bytesOf(history, document);
   for (const order of ORDERS) {
     const joined = order.reduce((whole, at) => join(shape, whole, holders[at]!.document), EMPTY_DOCUMENT);
-    if (bytesOf(history, joined) !== bytes) throw new Disagreement(`joined in the order ${order.join()}, documents differ`);
+    if (bytesOf(history, joined) !== bytes)
+      throw new Disagreement(`joined in the order ${order.join()}, documents differ`);
   }
   const read: unknown = subject.read(fieldState(document, FIELD, subject.type));
   const expected: unknown = subject.model(events.map(({write}) => write));
@@ -94,20 +95,29 @@ const show = (value: unknown): string =>
 
 const told = ({events}: History): string =>
   events
-    .map(({head, past, write}: Happened) => `${head.replica[0]}${head.counter} after ${past.toString(2)}: ${show(write.command)}`)
+    .map(
+      ({head, past, write}: Happened) =>
+        `${head.replica[0]}${head.counter} after ${past.toString(2)}: ${show(write.command)}`,
+    )
     .join('; ');
 
-/** Tries them all; `isSame` compares a reading with what the model says. */
-export function tryEveryScript(
-  subject: AnySubject,
-  letters: readonly unknown[],
-  eventsMax: number,
-  isSame: (a: unknown, b: unknown) => boolean,
-): Tried {
+export interface Trial {
+  readonly letters: readonly unknown[];
+  readonly eventsMax: number;
+  /** Whether a reading is what the model says. */
+  readonly isSame: (a: unknown, b: unknown) => boolean;
+  /** False: all orders of events that did not know of each other, and all names of replicas. */
+  readonly pruned?: boolean;
+  readonly visit?: (history: History) => void;
+}
+
+/** Tries them all. Throws a Disagreement at the first script that ends otherwise than it should. */
+export function tryEveryScript(subject: AnySubject, {letters, eventsMax, isSame, pruned = true, visit}: Trial): Tried {
   const tried: Tried = {scripts: 0, deliveries: 0, void: 0};
   const go = (history: History, authors: readonly number[], replicas: number): void => {
     if (authors.length > 0) {
       tried.scripts++;
+      visit?.(history);
       try {
         check(history, tried, isSame);
       } catch (error) {
@@ -116,9 +126,9 @@ export function tryEveryScript(
     }
     if (authors.length === eventsMax) return;
     // Replicas differ in nothing but their ids, so a new one is always the next one.
-    for (let by = 0; by <= Math.min(replicas, history.holders.length - 1); by++)
+    for (let by = 0; by <= Math.min(pruned ? replicas : Infinity, history.holders.length - 1); by++)
       for (const hears of hearings(history, by)) {
-        if (isTriedOtherwise(history, by, hears, authors)) continue;
+        if (pruned && isTriedOtherwise(history, by, hears, authors)) continue;
         for (const [at, letter] of letters.entries()) {
           // Stamps follow no order: sometimes the later event has the earlier one.
           const time = {ms: (authors.length * 2 + at + by * 2) % 3, logical: 0};

@@ -211,7 +211,9 @@ export class Mutator {
     const kind = dice.between(0, 9);
     if (kind < 7) {
       const value = numberIn(bytes) + dice.pick(STEPS);
-      return numberBytes(value < 0n ? 0n : value);
+      const other = numberBytes(value < 0n ? 0n : value);
+      // Many numbers say that another one follows.
+      return dice.percent(15) ? concat(other, dice.pick(NUMBERS)) : other;
     }
     if (kind === 7) return dice.pick(NUMBERS);
     if (kind === 8 && bytes.length > 0) {

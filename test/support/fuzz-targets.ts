@@ -1,6 +1,6 @@
 // Every decoder, and what must hold of every input: it is refused with a DecodeError, or it is the encoding of what was read, and
 // what was read can be used and written again. Nothing else is thrown.
-import {DecodeError, Reader, sameBytes, toHex, Writer} from '../../crdt/bytes.ts';
+import {DecodeError, fromHex, Reader, sameBytes, toHex, Writer} from '../../crdt/bytes.ts';
 import {decodeReplica, decodeVector, encodeVector, type EventHead} from '../../crdt/codec.ts';
 import {
   decodeChanges,
@@ -20,7 +20,7 @@ import {
 import {decodeTime} from '../../crdt/hybrid-clock.ts';
 import {decodeJson, encodeJson, type JsonValue} from '../../crdt/json-value.ts';
 import {StreamDecoder} from '../../crdt/stream.ts';
-import {coversVector, joinVectors, type VersionVector} from '../../crdt/version-vector.ts';
+import {coversVector, joinVectors} from '../../crdt/version-vector.ts';
 import {decodeEntry, decodeEntryHead, encodeEntry} from '../../mesh/entry.ts';
 import {decodeFrame, encodeFrame, PROTOCOL} from '../../mesh/frame.ts';
 import {parseVersionToken, versionToken} from '../../mesh/version-token.ts';
@@ -38,6 +38,7 @@ import {
   STATES,
   STREAMS,
 } from './fuzz-corpus.ts';
+import {readCorpus} from './fuzz-files.ts';
 import {type Seed, takenApart} from './fuzz-seeds.ts';
 import {REPLICAS} from './subjects.ts';
 
@@ -55,6 +56,7 @@ export class Finding extends Error {
   override readonly name = 'Finding';
 }
 
+const KEPT = readCorpus();
 const SEEDS_MAX = 400;
 /** Longer encodings are spoiled at one of many places that are all alike. */
 const SEED_BYTES_MAX = 400;
@@ -67,7 +69,8 @@ function target(name: string, encodings: readonly Uint8Array[], read: Target['re
   );
   const all = [...distinct.values()];
   const every = Math.ceil(all.length / SEEDS_MAX);
-  const seeds = all.filter((_, at) => at % every === 0).map(bytes => takenApart(bytes, read));
+  const chosen = [...all.filter((_, at) => at % every === 0), ...(KEPT.get(name) ?? [])];
+  const seeds = chosen.map(bytes => takenApart(bytes, read));
   if (seeds.length === 0) throw new Error(`nothing to start from for ${name}`);
   return {name, decoder, seeds, read};
 }
@@ -94,24 +97,33 @@ function isKept(shape: Shape, document: Document): void {
   same(encodeState(shape, copy), bytes);
 }
 
+/** The same document by replicas that write nothing in the inputs, or most of these would be old news to it. */
+const byOthers = (shape: Shape, document: Document): Document =>
+  decodeState(
+    shape,
+    REPLICAS.reduce(
+      (bytes, id, at) => fromHex(toHex(bytes).replaceAll(id, `d${at}`.repeat(8))),
+      encodeState(shape, document),
+    ),
+  );
+
 const RICHEST = new Map(
   [EVERY_SHAPE, OLD_SHAPE].map(shape => {
     const within = DOCUMENTS.filter(({fields}) => [...fields.keys()].every(name => shape.has(name)));
-    return [shape, within.toSorted((a, b) => b.fields.size - a.fields.size).slice(0, 8)] as const;
+    const richest = within.toSorted((a, b) => b.fields.size - a.fields.size).slice(0, 8);
+    return [shape, richest.map(document => byOthers(shape, document))] as const;
   }),
 );
 
-const SEEN_BEFORE: VersionVector = new Map(REPLICAS.map(id => [id, 1]));
-
 /**
- * Joins what came to a document that covers what it builds on: one that holds something too, one where all was removed again, or an
- * empty one.
+ * Joins what came to a document that covers what it builds on: one that holds something too, one that has seen others where all was
+ * removed again, or an empty one.
  */
 function isJoined(shape: Shape, came: Document | Delta, input: Uint8Array): void {
   const holders = RICHEST.get(shape)!;
   const [kind, at] = [input.length % 3, Math.floor(input.length / 3)];
-  const removed = kind === 1 ? {...EMPTY_DOCUMENT, vector: SEEN_BEFORE} : EMPTY_DOCUMENT;
-  const holder = kind === 0 ? holders[at % holders.length]! : removed;
+  const others = new Map(REPLICAS.flatMap(id => (kind === 1 && !came.vector.has(id) ? [[id, 1] as const] : [])));
+  const holder = kind === 0 ? holders[at % holders.length]! : {...EMPTY_DOCUMENT, vector: others};
   const base = 'since' in came ? {...holder, vector: joinVectors(holder.vector, came.since)} : holder;
   const joined = join(shape, base, came);
   isKept(shape, joined);

@@ -1,12 +1,6 @@
 // Histories of one field, an event at a time: three replicas that hear of each other or not, and write. A history is never changed,
 // only continued, so that all continuations of one beginning share it. Every delta goes over the wire.
-import {
-  type Delta,
-  type Document,
-  EMPTY_DOCUMENT,
-  join,
-  type Shape,
-} from '../../crdt/document.ts';
+import {type Delta, type Document, EMPTY_DOCUMENT, join, type Shape} from '../../crdt/document.ts';
 import type {EventHead} from '../../crdt/codec.ts';
 import {Draft} from '../../crdt/draft.ts';
 import type {HybridTime} from '../../crdt/hybrid-clock.ts';

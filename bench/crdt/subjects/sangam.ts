@@ -34,7 +34,7 @@ abstract class SangamReplica {
   protected readonly replica: Replica;
   readonly #number: number;
   /** By sender: frames name theirs only in the first one. */
-  readonly #streams: ((frame: Uint8Array) => void)[] = [];
+  readonly #streams: ((message: Uint8Array, at: number) => void)[] = [];
 
   constructor(shape: Shape, number: number, snapshot?: Uint8Array) {
     const document = snapshot ? decodeState(shape, snapshot) : EMPTY_DOCUMENT;
@@ -57,9 +57,8 @@ abstract class SangamReplica {
   }
   receive(bytes: Uint8Array): void {
     const sender = bytes[0]!;
-    const frame = bytes.subarray(1);
-    if (sender === ANSWER) this.replica.receive(frame);
-    else (this.#streams[sender] ??= this.replica.listen())(frame);
+    if (sender === ANSWER) this.replica.receive(bytes.subarray(1));
+    else (this.#streams[sender] ??= this.replica.listen())(bytes, 1);
   }
   snapshot(): Uint8Array {
     return this.replica.snapshot();
