@@ -19,9 +19,11 @@ export const compareTimes = (a: HybridTime, b: HybridTime): number => a.ms - b.m
 export const tick = (last: HybridTime, nowMs: number): HybridTime =>
   nowMs > last.ms ? {ms: nowMs, logical: 0} : {ms: last.ms, logical: last.logical + 1};
 
+export const isBeyondDrift = (time: HybridTime, nowMs: number): boolean => time.ms > nowMs + CLOCK_DRIFT_MS_MAX;
+
 /** The clock after hearing `heard`. */
 export function observe(last: HybridTime, heard: HybridTime, nowMs: number): HybridTime {
-  if (heard.ms > nowMs + CLOCK_DRIFT_MS_MAX) return last;
+  if (isBeyondDrift(heard, nowMs)) return last;
   return compareTimes(heard, last) > 0 ? heard : last;
 }
 

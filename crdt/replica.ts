@@ -11,17 +11,20 @@ import {
   encodeState,
   type EventDelta,
   join,
+  MissingEvents,
   type Shape,
 } from './document.ts';
 import type {ReplicaId} from './dot.ts';
 import {Draft} from './draft.ts';
-import {EPOCH, type HybridTime, observe, tick} from './hybrid-clock.ts';
+import {EPOCH, type HybridTime, isBeyondDrift, observe, tick} from './hybrid-clock.ts';
 import {StreamDecoder, StreamEncoder} from './stream.ts';
 import {before, counterOf, coversVector, EMPTY_VECTOR, type VersionVector} from './version-vector.ts';
 import {VersionedMap} from './versioned-map.ts';
 
 /** Newest events whose places a replica remembers; whoever has missed more gets the whole state. */
 export const REMEMBERED_EVENTS = 1_024;
+/** Deltas from the future that a replica keeps until they are due. One that is dropped is not acknowledged: it comes again. */
+export const QUARANTINED_MAX = 64;
 
 /** Partial states that list what was written to, by field. */
 type Places = ReadonlyMap<string, unknown>;
@@ -34,6 +37,8 @@ interface Remembered {
   /** By name. */
   readonly places: readonly unknown[];
 }
+
+const NONE: readonly never[] = [];
 
 export interface ReplicaOptions {
   readonly id: ReplicaId;
@@ -56,6 +61,7 @@ export class Replica {
   #unflushed: Map<string, unknown> | undefined;
   #flushed: number;
   #remembered: Remembered[] = [];
+  #quarantined: readonly (Document | Delta)[] = NONE;
   /** What a version must cover for all that it lacks to be remembered. */
   #forgotten: VersionVector;
   /** Made when it is first needed: most replicas that are open only read. */
@@ -82,10 +88,12 @@ export class Replica {
 
   /** Runs a command as one event. What it throws leaves nothing behind; false when it changed nothing. */
   edit(command: (draft: Draft) => void): boolean {
+    const nowMs = this.#now();
+    if (this.#quarantined.length > 0) this.#release(nowMs);
     const head: EventHead = {
       replica: this.id,
       counter: counterOf(this.#document.vector, this.id) + 1,
-      time: tick(this.#time, this.#now()),
+      time: tick(this.#time, nowMs),
     };
     const draft = new Draft(this.shape, this.#document, this.#onEvent ? {...head, lastHeard: this.#lastHeard} : head);
     command(draft);
@@ -169,14 +177,45 @@ export class Replica {
   }
 
   /** Joins what `changesSince` or `snapshot` of another replica made. Throws DecodeError and MissingEvents. */
-  receive(bytes: Uint8Array): void {
-    this.apply(decodeDocument(this.shape, bytes));
+  receive(bytes: Uint8Array): 'joined' | 'known' | 'quarantined' {
+    return this.apply(decodeDocument(this.shape, bytes));
   }
 
-  /** Throws MissingEvents, and then nothing has changed. */
-  apply(delta: Document | Delta): void {
+  /**
+   * Joins a delta or a state. One that is stamped further ahead than clocks may drift waits outside until its time has come:
+   * it would win over everything that is written until then. Throws MissingEvents, and then nothing has changed.
+   */
+  apply(delta: Document | Delta): 'joined' | 'known' | 'quarantined' {
+    const nowMs = this.#now();
+    if (this.#quarantined.length > 0) this.#release(nowMs);
+    if (!isBeyondDrift(delta.latest, nowMs)) return this.#join(delta, nowMs);
+    if (coversVector(this.#document.vector, delta.vector)) return 'known';
+    if (this.#quarantined.length === QUARANTINED_MAX) this.#quarantined = this.#quarantined.slice(1);
+    this.#quarantined = [...this.#quarantined, delta];
+    return 'quarantined';
+  }
+
+  /** How many wait for their time. */
+  get quarantined(): number {
+    return this.#quarantined.length;
+  }
+
+  #release(nowMs: number): void {
+    const due = this.#quarantined.filter(({latest}) => !isBeyondDrift(latest, nowMs));
+    if (due.length === 0) return;
+    this.#quarantined = this.#quarantined.filter(delta => !due.includes(delta));
+    for (const delta of due)
+      try {
+        this.#join(delta, nowMs);
+      } catch (error) {
+        // What it builds on was dropped; neither is acknowledged, so both come again.
+        if (!(error instanceof MissingEvents)) throw error;
+      }
+  }
+
+  #join(delta: Document | Delta, nowMs: number): 'joined' | 'known' {
     const joined = join(this.shape, this.#document, delta);
-    if (joined === this.#document) return;
+    if (joined === this.#document) return 'known';
     const vector = VersionedMap.of(delta.vector);
     const fields = VersionedMap.of(delta.fields);
     const [replicas, counters] = [vector.keyArray(), vector.valueArray()];
@@ -188,7 +227,8 @@ export class Replica {
     // A whole state does not say where it differs.
     if (!('since' in delta)) this.#forgotten = joined.vector;
     this.#document = joined;
-    this.#time = observe(this.#time, delta.latest, this.#now());
+    this.#time = observe(this.#time, delta.latest, nowMs);
+    return 'joined';
   }
 
   snapshot(): Uint8Array {
@@ -196,7 +236,7 @@ export class Replica {
   }
 
   /** A reader for the frames that another replica flushes; a frame may lie behind something else in its message. */
-  listen(): (message: Uint8Array, at?: number) => void {
+  listen(): (message: Uint8Array, at?: number) => 'joined' | 'known' | 'quarantined' {
     const decoder = new StreamDecoder(this.shape);
     return (message, at) => this.apply(decoder.decode(message, at));
   }

@@ -1,11 +1,20 @@
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {DecodeError, EncodeError, toHex} from '../../crdt/bytes.ts';
-import {decodeChanges, decodeState, encodeChanges, encodeState, MissingEvents} from '../../crdt/document.ts';
+import {
+  decodeChanges,
+  decodeState,
+  encodeChanges,
+  encodeState,
+  fieldState,
+  MissingEvents,
+} from '../../crdt/document.ts';
 import type {ReplicaId} from '../../crdt/dot.ts';
+import {CLOCK_DRIFT_MS_MAX} from '../../crdt/hybrid-clock.ts';
 import * as counters from '../../crdt/pn-counter.ts';
 import {Refusal} from '../../crdt/refusal.ts';
-import {REMEMBERED_EVENTS, Replica} from '../../crdt/replica.ts';
+import * as registers from '../../crdt/registers.ts';
+import {QUARANTINED_MAX, REMEMBERED_EVENTS, Replica} from '../../crdt/replica.ts';
 import {StreamDecoder, StreamEncoder} from '../../crdt/stream.ts';
 import {sameVector} from '../../crdt/version-vector.ts';
 import {shapeOf} from '../support/crdt-scripts.ts';
@@ -128,6 +137,38 @@ test('[RPL3] a command that throws leaves nothing behind, and one that changes n
   expect(replica.snapshot()).toEqual(before);
   expect(replica.flush()).not.toBe(undefined);
   expect(replica.flush()).toBe(undefined);
+});
+
+test('[RPL4] what is stamped beyond the drift bound waits outside until its time has come', () => {
+  let nowMs = 1_000_000;
+  const honest = new Replica(SHAPE, {id: EU, now: () => nowMs});
+  const ahead = new Replica(SHAPE, {id: US, now: () => nowMs + CLOCK_DRIFT_MS_MAX + 10});
+  const hear = honest.listen();
+  const name = () => registers.latest(fieldState(honest.document, 'name', registers.lwwRegister));
+  change(ahead, [{field: 'name', command: 'x'}]);
+  const first = ahead.flush()!;
+  expect([hear(first), honest.quarantined, honest.version.size]).toEqual(['quarantined', 1, 0]);
+  change(honest, [{field: 'name', command: 1}]);
+  expect(name()).toBe(1);
+  expect(honest.receive(ahead.snapshot())).toBe('quarantined');
+  nowMs += 9;
+  expect(honest.apply(honest.document)).toBe('known');
+  expect([honest.quarantined, name()]).toEqual([2, 1]);
+  nowMs += 1; // Exactly at the bound it may come in, and it wins as the later of two that did not know of each other.
+  change(honest, [{field: 'sold', command: 1n}]);
+  expect([honest.quarantined, name(), honest.version.size]).toEqual([0, 'x', 2]);
+
+  // More than are kept: the oldest are dropped, and what builds on them waits for them to come again.
+  for (let count = 0; count <= QUARANTINED_MAX; count++) {
+    change(ahead, [{field: 'sold', command: 1n}]);
+    hear(ahead.flush()!);
+  }
+  expect(honest.quarantined).toBe(QUARANTINED_MAX);
+  nowMs += CLOCK_DRIFT_MS_MAX + 20;
+  expect(honest.receive(ahead.changesSince(honest.version))).toBe('joined');
+  expect([honest.quarantined, honest.snapshot()]).toEqual([0, honest.snapshot()]);
+  ahead.receive(honest.changesSince(ahead.version));
+  expect(ahead.snapshot()).toEqual(honest.snapshot());
 });
 
 test('[STR1] frames of a stream are read in their order and only so, and a spoiled stream stays ended', () => {
