@@ -130,23 +130,26 @@ export class Encoder extends Writer {
   /** Keys in their order, each without what it shares with the one before. */
   keys(keys: readonly string[]): void {
     let previous = '';
-    let plain = true;
     for (const key of keys) {
-      const length = utf8Length(key);
-      if (length === undefined) throw new EncodeError('string with a lone surrogate');
-      if ((this.#keyBytes += length) > KEY_BYTES_MAX) throw new EncodeError('keys too long');
-      const wasPlain = plain;
-      plain = length === key.length;
-      // Where every unit is a byte the text is as good as its bytes, and making those costs more than all the rest.
-      const shared = plain && wasPlain ? sharedUnits(previous, key) : sharedBytes(utf8Of(previous), utf8Of(key));
-      const own = length - shared;
-      this.byte(Math.min(shared, NIBBLE) * 16 + Math.min(own, NIBBLE));
-      if (shared >= NIBBLE) this.varint(shared - NIBBLE);
-      if (own >= NIBBLE) this.varint(own - NIBBLE);
-      if (plain) this.ascii(key, shared);
-      else this.raw(utf8Of(key).subarray(shared));
+      this.key(key, previous);
       previous = key;
     }
+  }
+
+  /** One key behind another one; the first is behind the empty one. */
+  key(key: string, previous: string): void {
+    const length = utf8Length(key);
+    if (length === undefined) throw new EncodeError('string with a lone surrogate');
+    if ((this.#keyBytes += length) > KEY_BYTES_MAX) throw new EncodeError('keys too long');
+    // Where every unit is a byte the text is as good as its bytes, and making those costs more than all the rest.
+    const plain = length === key.length;
+    const shared = plain ? sharedUnits(previous, key) : sharedBytes(utf8Of(previous), utf8Of(key));
+    const own = length - shared;
+    this.byte(Math.min(shared, NIBBLE) * 16 + Math.min(own, NIBBLE));
+    if (shared >= NIBBLE) this.varint(shared - NIBBLE);
+    if (own >= NIBBLE) this.varint(own - NIBBLE);
+    if (plain) this.ascii(key, shared);
+    else this.raw(utf8Of(key).subarray(shared));
   }
 }
 
@@ -261,14 +264,36 @@ export class Decoder extends Reader {
     return keys;
   }
 
+  /** One key behind another one. */
+  key(previous: string): string {
+    const [shared, own] = this.#lengths();
+    const before = utf8Of(previous);
+    if (shared > before.length) throw new DecodeError('key shares more than there is');
+    if ((this.#keyBytes += shared + own) > KEY_BYTES_MAX) throw new DecodeError('keys too long');
+    const rest = this.raw(own);
+    if (own > 0 && shared < before.length && before[shared] === rest[0])
+      throw new DecodeError('key shares less than it could');
+    const bytes = new Uint8Array(shared + own);
+    bytes.set(before.subarray(0, shared));
+    bytes.set(rest, shared);
+    const key = readUtf8(bytes);
+    if (key === undefined) throw new DecodeError('key is not UTF-8');
+    return key;
+  }
+
+  #lengths(): [shared: number, own: number] {
+    const lengths = this.byte();
+    const shared = lengths >> 4 === NIBBLE ? NIBBLE + this.varint() : lengths >> 4;
+    const own = lengths % 16 === NIBBLE ? NIBBLE + this.varint() : lengths % 16;
+    return [shared, own];
+  }
+
   /** The keys with what they share, one after the other, and where each starts. */
   #expandedKeys(count: number): [starts: Uint32Array, bytes: Uint8Array] {
     const starts = new Uint32Array(count + 1);
     let bytes = new Uint8Array(Math.max(64, count * 16));
     for (let at = 0; at < count; at++) {
-      const lengths = this.byte();
-      const shared = lengths >> 4 === NIBBLE ? NIBBLE + this.varint() : lengths >> 4;
-      const own = lengths % 16 === NIBBLE ? NIBBLE + this.varint() : lengths % 16;
+      const [shared, own] = this.#lengths();
       const [start, before] = [starts[at]!, at > 0 ? starts[at - 1]! : 0];
       const end = start + shared + own;
       if (shared > start - before) throw new DecodeError('key shares more than there is');

@@ -144,9 +144,11 @@ export function encodeFields(
   partial: boolean,
 ): void {
   encoder.varint(fields.size);
+  let previous = '';
   for (const [name, state] of inOrder(fields)) {
     const type = knownType(shape, name);
-    encoder.string(name);
+    encoder.key(name, previous);
+    previous = name;
     encoder.varint(type.code);
     const from = encoder.length;
     type.encode(encoder, state, partial);
@@ -166,8 +168,8 @@ function decodeFields(decoder: Decoder, shape: Shape, partial: boolean, keep: Ke
   let next = 0;
   for (let left = decoder.count(3); left > 0; left--) {
     // Most encodings name the fields that this build has, in this order: comparing is cheaper than reading.
-    while (next < likely.length && !decoder.skipIf(likely[next]!.bytes)) next++;
-    const name = next < likely.length ? likely[next++]!.name : decoder.string();
+    while (next < likely.length && !isNext(decoder, likely[next]!, previous)) next++;
+    const name = next < likely.length ? likely[next++]!.name : decoder.key(previous ?? '');
     if (previous !== undefined && name <= previous) throw new DecodeError('fields are not in order');
     previous = name;
     const code = decoder.varint();
@@ -191,16 +193,36 @@ function decodeFields(decoder: Decoder, shape: Shape, partial: boolean, keep: Ke
   return VersionedMap.ofArrays(names, states);
 }
 
-const likelyByShape = new WeakMap<Shape, readonly {name: string; bytes: Uint8Array}[]>();
+/** A field's name as it is written behind the one before it in the shape, and as the first of all. */
+interface LikelyName {
+  readonly name: string;
+  readonly before: string | undefined;
+  readonly behind: Uint8Array;
+  readonly first: Uint8Array;
+}
 
-function likelyNames(shape: Shape): readonly {name: string; bytes: Uint8Array}[] {
+function isNext(decoder: Decoder, {before: previous, behind, first}: LikelyName, last: string | undefined): boolean {
+  if (last === undefined) return decoder.skipIf(first);
+  return last === previous && decoder.skipIf(behind);
+}
+
+const likelyByShape = new WeakMap<Shape, readonly LikelyName[]>();
+
+function likelyNames(shape: Shape): readonly LikelyName[] {
   const known = likelyByShape.get(shape);
   if (known) return known;
-  const likely = inOrder(shape).map(([name]) => {
-    const writer = new Writer();
-    writer.string(name);
-    return {name, bytes: writer.finish()};
-  });
+  const written = (name: string, previous: string): Uint8Array => {
+    const encoder = new Encoder(new ReplicaTable([], []));
+    encoder.key(name, previous);
+    return encoder.finish();
+  };
+  const names = inOrder(shape).map(([name]) => name);
+  const likely = names.map((name, at) => ({
+    name,
+    before: names[at - 1],
+    behind: written(name, names[at - 1] ?? ''),
+    first: written(name, ''),
+  }));
   likelyByShape.set(shape, likely);
   return likely;
 }

@@ -109,7 +109,8 @@ async function measure(workload: Workload): Promise<void> {
   if (scale === 'full')
     for (const {module, runtime} of series) await runOnce(workload, module, runtime, 'quick').catch(() => undefined);
 
-  const rounds = Math.min(runs, workload.runsMax ?? runs);
+  const wanted = options.runs ? runs : Math.max(runs, scale === 'full' ? (workload.runsMin ?? 0) : 0);
+  const rounds = Math.min(wanted, workload.runsMax ?? wanted);
   for (let round = 0; round < rounds; round++) {
     progress(`${workload.id} round ${round + 1} of ${rounds}`);
     for (let turn = 0; turn < series.length; turn++) {

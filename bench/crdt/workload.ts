@@ -29,6 +29,8 @@ export interface Workload {
   readonly runtimes: readonly ('node' | 'workerd')[];
   /** Where nothing is timed, or one run lasts for minutes, one run says all. */
   readonly runsMax?: number;
+  /** Where a run is short the engine needs several before it has compiled what it runs, whoever's code that is. */
+  readonly runsMin?: number;
   /** Of the operations, by seed and scale alone. */
   operationsHash(scale: Scale): string;
   /** Throws when the subject ends with content that it should not have. */

@@ -39,6 +39,7 @@ export const counters: Workload = {
     {id: 'snapshotBytes', title: 'snapshot, bytes'},
   ],
   runtimes: ['node', 'workerd'],
+  runsMin: 9,
   operationsHash: scale => hashOf(windowsOf(scale)),
 
   run(subject, scale, conditions) {

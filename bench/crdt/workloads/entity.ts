@@ -66,6 +66,7 @@ export const entity: Workload = {
     {id: 'stateBytes', title: 'state after the edits, bytes'},
   ],
   runtimes: ['node', 'workerd'],
+  runsMin: 15,
   operationsHash: scale => hashOf(planOf(scale)),
 
   run(subject, scale, conditions) {

@@ -55,6 +55,7 @@ export const map: Workload = {
     {id: 'snapshotBytes', title: 'snapshot, bytes'},
   ],
   runtimes: ['node', 'workerd'],
+  runsMin: 7,
   operationsHash: scale => hashOf(windowsOf(scale)),
 
   run(subject, scale, conditions) {

@@ -37,6 +37,7 @@ export const open: Workload = {
     {id: 'snapshotBytes', title: 'snapshot, bytes'},
   ],
   runtimes: ['node', 'workerd'],
+  runsMin: 15,
   operationsHash: scale => hashOf(entriesOf(scale)),
 
   run(subject, scale, conditions) {

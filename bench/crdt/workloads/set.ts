@@ -83,6 +83,7 @@ export const set: Workload = {
     {id: 'snapshotBytes', title: 'snapshot, bytes'},
   ],
   runtimes: ['node', 'workerd'],
+  runsMin: 11,
   operationsHash: scale => hashOf(planOf(scale)),
 
   run(subject, scale, conditions) {
