@@ -216,6 +216,14 @@ export class Replica {
   #join(delta: Document | Delta, nowMs: number): 'joined' | 'known' {
     const joined = join(this.shape, this.#document, delta);
     if (joined === this.#document) return 'known';
+    if ('since' in delta) this.#rememberEvents(delta);
+    else this.#forgotten = joined.vector; // A whole state does not say where it differs.
+    this.#document = joined;
+    this.#time = observe(this.#time, delta.latest, nowMs);
+    return 'joined';
+  }
+
+  #rememberEvents(delta: Delta): void {
     const vector = VersionedMap.of(delta.vector);
     const fields = VersionedMap.of(delta.fields);
     const [replicas, counters] = [vector.keyArray(), vector.valueArray()];
@@ -224,11 +232,6 @@ export class Replica {
       const [replica, counter] = [replicas[at]!, counters[at]!];
       if (counter > counterOf(this.#document.vector, replica)) this.#remember({replica, counter, names, places});
     }
-    // A whole state does not say where it differs.
-    if (!('since' in delta)) this.#forgotten = joined.vector;
-    this.#document = joined;
-    this.#time = observe(this.#time, delta.latest, nowMs);
-    return 'joined';
   }
 
   snapshot(): Uint8Array {

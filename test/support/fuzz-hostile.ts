@@ -2,7 +2,6 @@
 import {fromHex, Writer} from '../../crdt/bytes.ts';
 import {JSON_DEPTH_MAX} from '../../crdt/json-value.ts';
 import {STREAM_REPLICAS_MAX} from '../../crdt/stream.ts';
-import {ENTRY_BYTES_MAX} from '../../mesh/entry.ts';
 import {FRAME_BYTES_MAX, PROTOCOL} from '../../mesh/frame.ts';
 import {EVERY_SHAPE} from './fuzz-corpus.ts';
 import {REPLICAS} from './subjects.ts';
@@ -279,7 +278,6 @@ export function hostileInputs(): readonly Hostile[] {
         writer.raw(new Uint8Array(entries));
       }),
     },
-    {name: 'an entry that is one number', target: 'entry', input: new Uint8Array(ENTRY_BYTES_MAX).fill(0x80)},
     {
       name: 'a list whose run claims everything',
       target: 'part-list',

@@ -24,6 +24,7 @@ const NUMBERS = [
   ...[0n, 1n, 2n, 3n, 4n, 7n, 8n, 9n, 15n, 16n, 17n, 24n, 32n, 127n, 128n, 255n, 256n, 16_383n, 16_384n],
   ...[31n, 32n, 48n, 50n, 52n, 53n, 64n, 511n, 512n, 600n].flatMap(bits => [2n ** bits - 1n, 2n ** bits]),
 ].map(numberBytes);
+const SMALL = NUMBERS.slice(0, 4);
 const STEPS = [1n, -1n, 2n, -2n, 8n, -8n, 16n, 64n];
 const BYTES = [0, 1, 2, 3, 4, 0x0f, 0x10, 0x3f, 0x40, 0x7f, 0x80, 0x82, 0x85, 0x86, 0xa0, 0xf0, 0xff];
 const TEXTS = ['', 'a', '__proto__', 'k', 'é', '😀', 'tags', 'sold', 'zz'].map(text => new TextEncoder().encode(text));
@@ -213,7 +214,7 @@ export class Mutator {
       const value = numberIn(bytes) + dice.pick(STEPS);
       const other = numberBytes(value < 0n ? 0n : value);
       // Many numbers say that another one follows.
-      return dice.percent(15) ? concat(other, dice.pick(NUMBERS)) : other;
+      return dice.percent(15) ? concat(other, dice.pick(dice.percent(60) ? SMALL : NUMBERS)) : other;
     }
     if (kind === 7) return dice.pick(NUMBERS);
     if (kind === 8 && bytes.length > 0) {
