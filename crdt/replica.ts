@@ -38,6 +38,14 @@ interface Remembered {
   readonly places: readonly unknown[];
 }
 
+/**
+ * Others hold events of this replica's id that it does not: it was restored or cloned. Its next event would bear the name of
+ * another one. Go on with a new id, from what the others have.
+ */
+export class ReplicaSuperseded extends Error {
+  override readonly name = 'ReplicaSuperseded';
+}
+
 const NONE: readonly never[] = [];
 
 export interface ReplicaOptions {
@@ -183,7 +191,8 @@ export class Replica {
 
   /**
    * Joins a delta or a state. One that is stamped further ahead than clocks may drift waits outside until its time has come:
-   * it would win over everything that is written until then. Throws MissingEvents, and then nothing has changed.
+   * it would win over everything that is written until then. Throws MissingEvents and ReplicaSuperseded, and then nothing has
+   * changed.
    */
   apply(delta: Document | Delta): 'joined' | 'known' | 'quarantined' {
     const nowMs = this.#now();
@@ -214,6 +223,8 @@ export class Replica {
   }
 
   #join(delta: Document | Delta, nowMs: number): 'joined' | 'known' {
+    if (counterOf(delta.vector, this.id) > counterOf(this.#document.vector, this.id))
+      throw new ReplicaSuperseded('others have seen events of this id that this replica has not');
     const joined = join(this.shape, this.#document, delta);
     if (joined === this.#document) return 'known';
     if ('since' in delta) this.#rememberEvents(delta);

@@ -14,7 +14,7 @@ import {CLOCK_DRIFT_MS_MAX} from '../../crdt/hybrid-clock.ts';
 import * as counters from '../../crdt/pn-counter.ts';
 import {Refusal} from '../../crdt/refusal.ts';
 import * as registers from '../../crdt/registers.ts';
-import {QUARANTINED_MAX, REMEMBERED_EVENTS, Replica} from '../../crdt/replica.ts';
+import {QUARANTINED_MAX, REMEMBERED_EVENTS, Replica, ReplicaSuperseded} from '../../crdt/replica.ts';
 import {StreamDecoder, StreamEncoder} from '../../crdt/stream.ts';
 import {sameVector} from '../../crdt/version-vector.ts';
 import {shapeOf} from '../support/crdt-scripts.ts';
@@ -169,6 +169,21 @@ test('[RPL4] what is stamped beyond the drift bound waits outside until its time
   expect([honest.quarantined, honest.snapshot()]).toEqual([0, honest.snapshot()]);
   ahead.receive(honest.changesSince(ahead.version));
   expect(ahead.snapshot()).toEqual(honest.snapshot());
+});
+
+test('[RPL5] a replica that was restored from an old copy notices when it hears of its own events, and goes on under a new id', () => {
+  const replica = new Replica(SHAPE, {id: EU, now: () => 1});
+  change(replica, [{field: 'sold', command: 1n}]);
+  const old = decodeState(SHAPE, replica.snapshot());
+  change(replica, [{field: 'sold', command: 2n}]);
+  const peer = new Replica(SHAPE, {id: US, now: () => 1, document: replica.document});
+  const restored = new Replica(SHAPE, {id: EU, now: () => 1, document: old});
+  const before = restored.snapshot();
+  expect(() => restored.receive(peer.changesSince(restored.version))).toThrow(ReplicaSuperseded);
+  expect(restored.snapshot()).toEqual(before);
+  const renamed = new Replica(SHAPE, {id: REPLICAS[2], now: () => 1, document: old});
+  expect(renamed.receive(peer.changesSince(renamed.version))).toBe('joined');
+  expect(renamed.snapshot()).toEqual(peer.snapshot());
 });
 
 test('[STR1] frames of a stream are read in their order and only so, and a spoiled stream stays ended', () => {
