@@ -1,7 +1,7 @@
 // A branch is a replica that does not gossip: it is forked, edited, compared, and joined back. What conflicts then is not
 // lost: multi-value registers hold both sides until somebody chooses.
 import type {Conflict} from './crdt-type.ts';
-import {type Document, fieldState, type Shape} from './document.ts';
+import {decodeDocument, type Document, fieldState, join, type Shape} from './document.ts';
 import type {ReplicaId} from './dot.ts';
 import {differences, type Difference} from './history.ts';
 import {Replica, type ReplicaOptions} from './replica.ts';
@@ -14,9 +14,9 @@ export function fork(origin: Replica, options: Omit<ReplicaOptions, 'document'> 
 
 /** What joining the branch would change in `origin`. */
 export function preview(origin: Replica, branch: Replica): readonly Difference[] {
-  const joined = new Replica(origin.shape, {id: branch.id, now: () => 0, document: origin.document});
-  joined.receive(branch.changesSince(origin.version));
-  return differences(origin.shape, origin.document, joined.document);
+  const {shape, document} = origin;
+  const joined = join(shape, document, decodeDocument(shape, branch.changesSince(origin.version)));
+  return differences(shape, document, joined);
 }
 
 /** Joins a branch back and names the registers that now hold several values and did not, or not these, before. */
