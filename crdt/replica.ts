@@ -2,7 +2,6 @@
 // no I/O. The actor has its own around the same document, with a log on disk.
 import {type EventHead, internId} from './codec.ts';
 import {
-  type AnyCrdtType,
   type Delta,
   decodeDocument,
   type Document,
@@ -17,26 +16,13 @@ import {
 import type {ReplicaId} from './dot.ts';
 import {Draft} from './draft.ts';
 import {EPOCH, type HybridTime, isBeyondDrift, observe, tick} from './hybrid-clock.ts';
+import {contentsOf, gather, isOnePlace, type Places, RememberedPlaces} from './remembered.ts';
 import {StreamDecoder, StreamEncoder} from './stream.ts';
 import {before, counterOf, coversVector, EMPTY_VECTOR, type VersionVector} from './version-vector.ts';
 import {VersionedMap} from './versioned-map.ts';
 
-/** Newest events whose places a replica remembers; whoever has missed more gets the whole state. */
-export const REMEMBERED_EVENTS = 1_024;
 /** Deltas from the future that a replica keeps until they are due. One that is dropped is not acknowledged: it comes again. */
 export const QUARANTINED_MAX = 64;
-
-/** Partial states that list what was written to, by field. */
-type Places = ReadonlyMap<string, unknown>;
-
-interface Remembered {
-  readonly replica: ReplicaId;
-  /** The last of the events that wrote there. */
-  readonly counter: number;
-  readonly names: readonly string[];
-  /** By name. */
-  readonly places: readonly unknown[];
-}
 
 /**
  * Others hold events of this replica's id that it does not: it was restored or cloned. Its next event would bear the name of
@@ -68,10 +54,8 @@ export class Replica {
   /** Own places since the last flush. */
   #unflushed: Map<string, unknown> | undefined;
   #flushed: number;
-  #remembered: Remembered[] = [];
+  readonly #remembered: RememberedPlaces;
   #quarantined: readonly (Document | Delta)[] = NONE;
-  /** What a version must cover for all that it lacks to be remembered. */
-  #forgotten: VersionVector;
   /** Made when it is first needed: most replicas that are open only read. */
   #stream: StreamEncoder | undefined;
 
@@ -83,7 +67,7 @@ export class Replica {
     this.#document = document;
     this.#time = observe(EPOCH, document.latest, now());
     this.#flushed = counterOf(document.vector, id);
-    this.#forgotten = document.vector;
+    this.#remembered = new RememberedPlaces(shape, document.vector);
   }
 
   get document(): Document {
@@ -111,35 +95,12 @@ export class Replica {
     this.#document = draft.document(changes);
     this.#time = head.time;
     this.#lastHeard = this.#document.vector;
-    for (const {name, type, places} of changes) this.#touch(type, name, places);
-    const names = changes.map(({name}) => name);
-    const touched = changes.map(({places}) => places);
-    this.#remember({replica: this.id, counter: head.counter, names, places: touched});
-    return true;
-  }
-
-  #touch(type: AnyCrdtType, name: string, places: unknown): void {
     this.#unflushed ??= new Map();
-    const touched = this.#unflushed.get(name);
-    const more: unknown = touched === undefined ? places : type.touch(touched, places);
-    if (more !== touched) this.#unflushed.set(name, more);
-  }
-
-  #remember(written: Remembered): void {
-    this.#remembered.push(written);
-    if (this.#remembered.length < 2 * REMEMBERED_EVENTS) return;
-    const forgotten = new Map(this.#forgotten);
-    for (const {replica, counter} of this.#remembered.splice(0, REMEMBERED_EVENTS)) forgotten.set(replica, counter);
-    this.#forgotten = forgotten;
-  }
-
-  #gather(into: Map<string, unknown>, {names, places}: Remembered): void {
-    for (let at = 0; at < names.length; at++) {
-      const [name, more] = [names[at]!, places[at]];
-      const known = into.get(name);
-      const touched: unknown = known === undefined ? more : this.shape.get(name)!.touch(known, more);
-      if (touched !== known) into.set(name, touched);
+    for (const {name, places} of changes) {
+      const all = gather(this.shape, this.#unflushed, name, places);
+      this.#remembered.add(this.id, head.counter, name, isOnePlace(all) ? all : places);
     }
+    return true;
   }
 
   /** The own events since the last flush as the next frame of this replica's stream; undefined when there are none. */
@@ -160,25 +121,17 @@ export class Replica {
   }
 
   #deltaOf(places: Places, since: VersionVector): Delta {
-    const {fields, vector, latest} = this.#document;
-    const names = [...places.keys()];
-    if (names.length > 1) names.sort();
-    const project = (name: string): unknown => {
-      const type = this.shape.get(name)!;
-      return type.project(fields.get(name) ?? type.empty, places.get(name));
-    };
-    const states = names.map(project);
-    return {fields: VersionedMap.ofArrays(names, states), opaque: EMPTY_DOCUMENT.opaque, vector, since, latest};
+    const {vector, latest} = this.#document;
+    const fields = contentsOf(this.shape, this.#document, places);
+    return {fields, opaque: EMPTY_DOCUMENT.opaque, vector, since, latest};
   }
 
   /** What a replica at `version` lacks, as a delta, or as the whole state when it lacks more than is remembered. */
   changesSince(version: VersionVector): Uint8Array {
     const {opaque, vector} = this.#document;
+    const places = this.#remembered.since(version);
     // Unknown fields are kept by event, and nobody can tell here which of them a version has.
-    if (opaque.size > 0 || !coversVector(version, this.#forgotten)) return this.snapshot();
-    const places = new Map<string, unknown>();
-    for (const written of this.#remembered)
-      if (counterOf(version, written.replica) < written.counter) this.#gather(places, written);
+    if (opaque.size > 0 || !places) return this.snapshot();
     const since = new Map([...vector].map(([id, counter]) => [id, Math.min(counter, counterOf(version, id))] as const));
     for (const [id, counter] of since) if (counter === 0) since.delete(id);
     return encodeChanges(this.shape, this.#deltaOf(places, since));
@@ -228,7 +181,7 @@ export class Replica {
     const joined = join(this.shape, this.#document, delta);
     if (joined === this.#document) return 'known';
     if ('since' in delta) this.#rememberEvents(delta);
-    else this.#forgotten = joined.vector; // A whole state does not say where it differs.
+    else this.#remembered.forget(joined.vector); // A whole state does not say where it differs.
     this.#document = joined;
     this.#time = observe(this.#time, delta.latest, nowMs);
     return 'joined';
@@ -241,7 +194,9 @@ export class Replica {
     const [names, places] = [fields.keyArray(), fields.valueArray()];
     for (let at = 0; at < replicas.length; at++) {
       const [replica, counter] = [replicas[at]!, counters[at]!];
-      if (counter > counterOf(this.#document.vector, replica)) this.#remember({replica, counter, names, places});
+      if (counter <= counterOf(this.#document.vector, replica)) continue;
+      for (let field = 0; field < names.length; field++)
+        this.#remembered.add(replica, counter, names[field]!, places[field]);
     }
   }
 

@@ -102,6 +102,10 @@ const barred = <S>(inner: CrdtType<S>): CrdtType<Barred<S>> => ({
     for (const bar of bars) yield [bar, {bars: [bar], value: inner.empty}];
     for (const [tag, piece] of inner.pieces(value)) yield [tag, {bars: NO_TAGS, value: piece}];
   },
+  // What lies behind a bar is not shown, so nobody has to choose.
+  *conflicts({bars, value}) {
+    if (bars.length === 0) yield* inner.conflicts?.(value) ?? [];
+  },
 });
 
 /** The type of remove-wins maps whose values are of type `inner`, which must be one that can be reset. */
