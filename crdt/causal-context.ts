@@ -27,13 +27,6 @@ const SCANNED_MAX = 32;
 
 const nameOf = ({replica, counter, index}: Tag): string => `${replica}:${counter}:${index}`;
 
-/** Whether a tag is among `tags`. */
-function holderOf(tags: readonly Tag[]): (tag: Tag) => boolean {
-  if (tags.length <= SCANNED_MAX) return tag => tags.some(other => sameTag(other, tag));
-  const names = new Set(tags.map(nameOf));
-  return tag => names.has(nameOf(tag));
-}
-
 /**
  * The tagged writes that outlive a join: held by both sides, or held by one and not yet seen by the other (DotFun join of
  * Almeida, Shoker, Baquero 2018). Returns `a` itself when nothing changes, so that unchanged parts stay identical.
@@ -47,16 +40,43 @@ export function survivors<T extends Tag>(
   if (a === b) return a;
   if (b.length === 1 && a.length <= 1) {
     // By far the most joins: one write replaces another, or repeats itself.
-    const [ours, theirs] = [a[0], b[0]!];
+    const ours = a[0];
+    const theirs = b[0]!;
     if (ours && sameTag(ours, theirs)) return a;
     const fresh = !covers(inA, theirs);
     if (!ours || covers(inB, ours)) return fresh ? b : ours ? [] : a;
     if (!fresh) return a;
     return compareTags(ours, theirs) < 0 ? [ours, theirs] : [theirs, ours];
   }
-  const [inOurs, inTheirs] = [holderOf(a), holderOf(b)];
-  const kept = a.filter(tag => inTheirs(tag) || !covers(inB, tag));
-  const fresh = b.filter(tag => !covers(inA, tag) && !inOurs(tag));
+  if (a.length > SCANNED_MAX || b.length > SCANNED_MAX) return survivorsOfMany(a, inA, b, inB);
+  const live: T[] = [];
+  for (let at = 0; at < a.length; at++) if (holds(b, a[at]!) || !covers(inB, a[at]!)) live.push(a[at]!);
+  const kept = live.length;
+  for (let at = 0; at < b.length; at++) if (!covers(inA, b[at]!) && !holds(a, b[at]!)) insert(live, b[at]!);
+  return kept === a.length && live.length === kept ? a : live;
+}
+
+function holds(tags: readonly Tag[], tag: Tag): boolean {
+  for (let at = 0; at < tags.length; at++) if (sameTag(tags[at]!, tag)) return true;
+  return false;
+}
+
+/** Into few that are in order already: sorting them again would cost more. */
+function insert<T extends Tag>(tags: T[], tag: T): void {
+  let at = tags.length;
+  for (; at > 0 && compareTags(tags[at - 1]!, tag) > 0; at--) tags[at] = tags[at - 1]!;
+  tags[at] = tag;
+}
+
+function survivorsOfMany<T extends Tag>(
+  a: readonly T[],
+  inA: CausalContext,
+  b: readonly T[],
+  inB: CausalContext,
+): readonly T[] {
+  const [inOurs, inTheirs] = [new Set(a.map(nameOf)), new Set(b.map(nameOf))];
+  const kept = a.filter(tag => inTheirs.has(nameOf(tag)) || !covers(inB, tag));
+  const fresh = b.filter(tag => !covers(inA, tag) && !inOurs.has(nameOf(tag)));
   if (kept.length === a.length && fresh.length === 0) return a;
   return [...kept, ...fresh].sort(compareTags);
 }
