@@ -253,13 +253,13 @@ export class Decoder extends Reader {
   keys(count: number): string[] {
     const [starts, bytes] = this.#expandedKeys(count);
     const whole = count >= KEYS_AT_ONCE_MIN ? asciiOf(bytes) : undefined;
-    const keys = new Array<string>(count);
+    const keys: string[] = [];
     for (let at = 0; at < count; at++) {
       const [from, to] = [starts[at]!, starts[at + 1]!];
       const key = whole !== undefined && isAscii(bytes, from, to) ? whole.slice(from, to) : readUtf8(bytes, from, to);
       if (key === undefined) throw new DecodeError('key is not UTF-8');
       if (at > 0 && key <= keys[at - 1]!) throw new DecodeError('keys are not in order');
-      keys[at] = key;
+      keys.push(key);
     }
     return keys;
   }
@@ -357,7 +357,7 @@ export function encodeReplica(writer: Writer, id: ReplicaId): void {
 }
 
 const ID_CACHE = 1024;
-const knownIds = new Array<{high: number; low: number; id: ReplicaId} | undefined>(ID_CACHE);
+const knownIds: ({high: number; low: number; id: ReplicaId} | undefined)[] = Array.from({length: ID_CACHE});
 
 const hexWord = (word: number): string => (word >>> 0).toString(16).padStart(8, '0');
 

@@ -84,8 +84,8 @@ export function projectKeys<K, V>(
 ): ReadonlyMap<K, V> {
   const listed = VersionedMap.of(places);
   const [keys, wanted] = [listed.keyArray(), listed.valueArray()];
-  const values = new Array<V>(keys.length);
-  for (let at = 0; at < keys.length; at++) values[at] = project(state.get(keys[at]!), wanted[at]!);
+  const values: V[] = [];
+  for (let at = 0; at < keys.length; at++) values.push(project(state.get(keys[at]!), wanted[at]!));
   return VersionedMap.ofArrays(keys, values);
 }
 
@@ -109,8 +109,8 @@ export function encodeKeyed<V>(encoder: Encoder, state: ReadonlyMap<string, V>, 
 
 export function decodeKeyed<V>(decoder: Decoder, decodeValue: () => V): VersionedMap<string, V> {
   const keys = decoder.keys(decoder.count(2));
-  const values = new Array<V>(keys.length);
-  for (let at = 0; at < keys.length; at++) values[at] = decodeValue();
+  const values: V[] = [];
+  for (let left = keys.length; left > 0; left--) values.push(decodeValue());
   return VersionedMap.ofArrays(keys, values);
 }
 

@@ -251,8 +251,8 @@ class TableMap<K, V> extends VersionedMap<K, V> {
   #ownTable(): Map<K, V> {
     if (this.#table) return this.#table;
     if (this.#keys) return this.#buildTable(this.#keys);
-    const path: TableMap<K, V>[] = [];
-    let version: TableMap<K, V> = this;
+    const path: TableMap<K, V>[] = [this];
+    let version = this.#next!;
     for (; !version.#table && !version.#keys; version = version.#next!) path.push(version);
     version.#ownTable();
     for (let at = path.length - 1; at >= 0; at--) path[at]!.#takeTable();

@@ -9,7 +9,7 @@ process.on('message', ({workload, scale, lastsMsMin, batched}: RunRequest) => {
   const found = WORKLOADS.find(({id}) => id === workload)!;
   // A run is not to pay for what the one before it has left behind. A full collection would also throw away what the engine
   // has learnt of the code, which takes a library in JavaScript several runs to make good, and one in WebAssembly none.
-  void globalThis.gc!({type: 'minor'});
+  globalThis.gc!({type: 'minor'});
   try {
     process.send!({sample: found.run(subject, scale, {nowMs: () => performance.now(), lastsMsMin, batched})});
   } catch (error) {

@@ -77,7 +77,7 @@ class Net {
 
   reconnect(by: number): void {
     this.replicas[by]!.restartStream();
-    for (const key of [...this.#readers.keys()]) if (key.startsWith(`${by}>`)) this.#readers.delete(key);
+    for (const key of this.#readers.keys()) if (key.startsWith(`${by}>`)) this.#readers.delete(key);
   }
 }
 
