@@ -2,12 +2,25 @@ import {expect, test} from 'vitest';
 import {asciiOf, DecodeError, EncodeError, Reader, Writer} from '../../crdt/bytes.ts';
 import {MissingEvents} from '../../crdt/document.ts';
 import {Refusal} from '../../crdt/refusal.ts';
+import {ReplicaSuperseded} from '../../crdt/replica.ts';
 
 const range = (length: number): number[] => [...Array(length).keys()];
 
 test('[BYT5] errors are told apart by their names, also where classes do not reach', () => {
-  const errors = [new DecodeError(), new EncodeError(), new MissingEvents(), new Refusal('code', 'message')];
-  expect(errors.map(({name}) => name)).toEqual(['DecodeError', 'EncodeError', 'MissingEvents', 'Refusal']);
+  const errors = [
+    new DecodeError(),
+    new EncodeError(),
+    new MissingEvents(),
+    new Refusal('code', 'message'),
+    new ReplicaSuperseded(),
+  ];
+  expect(errors.map(({name}) => name)).toEqual([
+    'DecodeError',
+    'EncodeError',
+    'MissingEvents',
+    'Refusal',
+    'ReplicaSuperseded',
+  ]);
 });
 
 test('[BYT6] whatever is written comes back, wherever it meets the end of the room that the writer had', () => {
@@ -121,7 +134,7 @@ test('[UTF2] texts of a long input are what they are of a short one', () => {
     expect(bytes).toEqual(before);
   }
   for (const padding of [0, 5_000]) {
-    const spoiled = Uint8Array.from([4, 0x61, 0x62, 0x63, 0x80, ...new Array<number>(padding).fill(0x61)]);
+    const spoiled = Uint8Array.from([4, 0x61, 0x62, 0x63, 0x80, ...range(padding).map(() => 0x61)]);
     expect(() => new Reader(spoiled).string()).toThrow(DecodeError);
   }
 });

@@ -34,6 +34,15 @@ function readKeys(bytes: Uint8Array, count: number): string[] {
   return keys;
 }
 
+/** The same keys one by one, as the names of fields are. */
+function readEach(bytes: Uint8Array, count: number): string[] {
+  const decoder = new Decoder(bytes, noTable());
+  const keys: string[] = [];
+  for (let left = count; left > 0; left--) keys.push(decoder.key(keys.at(-1) ?? ''));
+  decoder.end();
+  return keys;
+}
+
 const readKeysOf = (hex: string, count: number) => readKeys(fromHex(hex.replaceAll(' ', '')), count);
 
 test('[KEY1] keys come back, whatever they share, however long they are, and however many there are', () => {
@@ -53,12 +62,14 @@ test('[KEY1] keys come back, whatever they share, however long they are, and how
       const keys = all.slice(from, from + count);
       const bytes = fromHex(keysAsHex(keys));
       expect(readKeys(bytes, count)).toEqual(keys);
+      expect(readEach(bytes, count)).toEqual(keys);
     }
   const plain = Array.from({length: 50}, (_, index) => `key ${'x'.repeat(index)}`);
   expect(readKeys(fromHex(keysAsHex(plain)), 50)).toEqual(plain);
 });
 
 test('[KEY2] a key is written without the bytes that it shares with the one before', () => {
+  expect(keysAsHex(['S'])).toBe('0153');
   expect(keysAsHex(['', 'ab', 'abc'])).toBe('00' + '026162' + '2163');
   expect(keysAsHex(['è', 'é'])).toBe('02c3a8' + '11a9'); // Of two bytes each, the first is the same.
   expect(keysAsHex(['aè', 'b'])).toBe('0361c3a8' + '0162');
@@ -80,13 +91,18 @@ test.each([
   ['a key twice', '0161 10', 2],
   ['keys out of order', '0162 0161', 2],
   ['a key that is shorter than the one before', '026162 10', 2],
+  ['a key that shares more than the one before has', '0161 0162 2163', 3],
   ['a key that ends too early', '0361', 1],
   ['a key that is not UTF-8', '0180', 1],
   ['a key with half a surrogate', '03eda080', 1],
   ['a key that is not UTF-8, among many', '0161 0162 0163 0164 0165 0166 0167 0168 0180', 9],
+  ['a first key that is not UTF-8, among many', '0180 0161 0162 0163 0164 0165 0166 0167 0168', 9],
   ['fewer keys than promised', '0161', 2],
-])('[KEY3] %s is refused', (_, hex, count) => {
+])('[KEY3] %s is refused', (what, hex, count) => {
   expect(() => readKeysOf(hex, count)).toThrow(DecodeError);
+  // Whoever reads them one by one looks at the order.
+  if (!/order|twice|shorter/.test(what))
+    expect(() => readEach(fromHex(hex.replaceAll(' ', '')), count)).toThrow(DecodeError);
 });
 
 test('[KEY3] a key with a lone surrogate has no encoding', () => {
@@ -118,7 +134,10 @@ test('[KEY4] keys of KEY_BYTES_MAX bytes in all are written and read, and of one
   const longer = new Uint8Array(last - 4 + above.length);
   longer.set(atMost.subarray(0, last - 4));
   longer.set(above, last - 4);
-  expect(() => readKeys(longer, 16)).toThrow(DecodeError);
+  for (const read of [readKeys, readEach]) {
+    expect(read(atMost, 16)).toHaveLength(16);
+    expect(() => read(longer, 16)).toThrow(DecodeError);
+  }
 });
 
 const tag = (replica: ReplicaId, counter: number, index = 0): Tag => ({replica, counter, index});
@@ -161,6 +180,8 @@ test('[TAG1] a tag of a part, which knows of no events, is its counter', () => {
 test.each([
   ['a kind that is none', '05'],
   ['a kind that is none, of another replica', '0e'],
+  ['a kind that is none, with a distance', '05 02'],
+  ['a list in a list', '14 04 02 00'],
   ['a list of one', '0c 00'],
   ['a list that is longer than what follows', '1c 00 00'],
   ['a tag twice', '14 00 00'],
@@ -256,7 +277,8 @@ test('[COD5] replicas that were added are read in order of first use, those that
     return ids;
   };
   expect(read(1, 0, 2, 1, 0, 2)).toEqual([US, EU, AP, US, EU, AP]);
-  for (const indices of [[2], [2, 1], [1, 3], [1], [0], []]) expect(() => read(...indices)).toThrow(DecodeError);
+  for (const indices of [[2], [2, 1], [2, 1, 2], [1, 1], [1, 3], [1, 2, 3], [1], [0], []])
+    expect(() => read(...indices)).toThrow(DecodeError);
 });
 
 test('[COD4] entries are written in order of their keys, whatever the order in which they came', () => {

@@ -93,6 +93,8 @@ test('[COD3] bytes behind the end, and a first byte that is no format, are refus
     () => decodePart(setType, longer(part)),
     () => decodeState(SHAPE, changes),
     () => decodeChanges(SHAPE, state),
+    () => decodeState(SHAPE, Uint8Array.of(9, ...state.slice(1))),
+    () => decodeChanges(SHAPE, Uint8Array.of(9, ...changes.slice(1))),
     () => decodeDocument(SHAPE, Uint8Array.of(9, ...state.slice(1))),
     () => decodeDocument(SHAPE, new Uint8Array()),
   ])
@@ -119,7 +121,7 @@ test('[COD7] a delta says which keys were removed with all that was below them',
   expect(us.document.fields.has('bins')).toBe(false);
 });
 
-test('[DOC4] unknown fields of up to OPAQUE_BYTES_MAX in one encoding are kept, and not a byte more', () => {
+test('[COD9] unknown fields of up to OPAQUE_BYTES_MAX in one encoding are kept, and not a byte more', () => {
   const unknown = (name: string, length: number) => {
     const writer = new Writer();
     writer.string(name);
@@ -230,4 +232,21 @@ test('[DR1] a draft makes the document that joining its event makes, also where 
     expect(encodeState(SHAPE, draft.document())).toEqual(joined);
     expect(encodeState(SHAPE, join(SHAPE, document, documentOf(draft.finish()!)))).toEqual(joined);
   }
+});
+
+test('[COD4] a field is known by its name, whatever that begins with', () => {
+  const shape: Shape = new Map([['Some', counters.gCounter]]);
+  const bytes = stateOf([EU], [], `${text('Some')} 01 02 ${cellOf(0)}`);
+  expect(encodeState(shape, decodeState(shape, bytes))).toEqual(bytes);
+  expect([...decodeState(new Map(), bytes).opaque.keys()]).toEqual(['Some#1']);
+  const replica = new Replica(shape, {id: EU, now: () => 1});
+  replica.edit(draft => draft.write('Some', counters.increment(draft.state('Some'), EU, 5)));
+  expect([...decodeChanges(new Map(), replica.changesSince(new Map())).opaque.keys()]).toEqual(['Some#1']);
+});
+
+test('[COD3] a whole state with an element without tags is refused, a delta with one is not', () => {
+  const element = `${text('tags')} 06 04 01 01 61 04`;
+  expect(() => decodeState(SHAPE, stateOf([EU], [], element))).toThrow(DecodeError);
+  const delta = decodeChanges(SHAPE, bytesOf('03 01', EU, '01 01', '01 00', '00 01', element, '00'));
+  expect([...(delta.fields.get('tags') as awSet.AWSet)]).toEqual([['a', []]]);
 });

@@ -8,7 +8,7 @@ import {CONVERGENCE_BUGS as PLANTED} from '../support/planted-bugs.ts';
 import {ALL_SUBJECTS, MORE_SUBJECTS} from '../support/subjects.ts';
 
 /** Of all types together: less is a mistake of the enumeration, or of whoever took operations out. */
-const SCRIPTS_MIN = 200_000;
+const SCRIPTS_MIN = 230_000;
 /** Of each type. A type whose operations are mostly refused has the fewest. */
 const SCRIPTS_OF_TYPE_MIN = 3_000;
 

@@ -57,10 +57,13 @@ function agree(type: typeof gCounter, steps: readonly Step[]): readonly bigint[]
   for (const step of steps) {
     const at = step.kind === 'count' ? step.by : step.into;
     const pair = pairs[at]!;
-    if (step.kind === 'count') pairs[at] = counted(pair, REPLICAS[at]!, step.amount, onlyUp);
-    else pairs[at] = merged(type, pair, step.kind === 'merge' ? pairs[step.from]! : sent[step.sent % sent.length]!);
-    const {ours, theirs} = pairs[at]!;
-    sent.push(pairs[at]!);
+    const next =
+      step.kind === 'count'
+        ? counted(pair, REPLICAS[at]!, step.amount, onlyUp)
+        : merged(type, pair, step.kind === 'merge' ? pairs[step.from]! : sent[step.sent % sent.length]!);
+    const {ours, theirs} = next;
+    pairs[at] = next;
+    sent.push(next);
     expect(BigInt(value(ours))).toBe(valuePN(theirs));
     expect(payloadOf(ours)).toEqual(printedPayload(theirs));
     for (const other of pairs) {

@@ -1,5 +1,6 @@
 // Inputs that somebody would think of who wants a reader to take all the memory or all the time there is, and those that once did.
-import {fromHex, Writer} from '../../crdt/bytes.ts';
+import {fromHex, type Writer} from '../../crdt/bytes.ts';
+import {Encoder, ReplicaTable} from '../../crdt/codec.ts';
 import {JSON_DEPTH_MAX} from '../../crdt/json-value.ts';
 import {STREAM_REPLICAS_MAX} from '../../crdt/stream.ts';
 import {FRAME_BYTES_MAX, PROTOCOL} from '../../mesh/frame.ts';
@@ -16,10 +17,10 @@ const MANY = 4_000;
 const SAFE_MAX = Number.MAX_SAFE_INTEGER;
 const [EU, US] = REPLICAS;
 
-const written = (write: (writer: Writer) => void): Uint8Array => {
-  const writer = new Writer();
-  write(writer);
-  return writer.finish();
+const written = (write: (encoder: Encoder) => void): Uint8Array => {
+  const encoder = new Encoder(new ReplicaTable([], []));
+  write(encoder);
+  return encoder.finish();
 };
 
 const idOf = (at: number): Uint8Array => fromHex((at + 1).toString(16).padStart(16, '0'));
@@ -74,14 +75,23 @@ function putHead(writer: Writer, ids: number): void {
 }
 
 /** Fields that nobody knows, in order, with nothing in them. */
-function putUnknown(writer: Writer, count: number): void {
+function putUnknown(writer: Encoder, count: number): void {
   writer.varint(count);
+  const nameOf = (at: number) => at.toString(36).padStart(4, '0');
   for (let at = 0; at < count; at++) {
-    writer.string(at.toString(36).padStart(4, '0'));
+    writer.key(nameOf(at), at > 0 ? nameOf(at - 1) : '');
     writer.varint(99);
     writer.varint(0);
   }
 }
+
+/** An event's delta that heard nobody: a table, and fields that nobody knows. */
+export const deltaOfUnknown = (ids: number, fields: number): Uint8Array =>
+  written(writer => {
+    writer.varint(0);
+    putIds(writer, ids);
+    putUnknown(writer, fields);
+  });
 
 const frames = (...all: Uint8Array[]): Uint8Array => written(writer => all.forEach(frame => writer.bytes(frame)));
 
@@ -107,15 +117,14 @@ function putSold(writer: Writer): void {
 }
 
 /** A set with an element whose one tag is of another replica's 100th event. */
-function putForeignTag(writer: Writer, replica: number): void {
+function putForeignTag(writer: Encoder, replica: number): void {
   writer.varint(1);
-  writer.string('tags');
+  writer.key('tags', '');
   writer.varint(EVERY_SHAPE.get('tags')!.code);
   writer.bytes(Uint8Array.of(1, 1, 0x61, replica * 8 + 2, 100));
 }
 
 export function hostileInputs(): readonly Hostile[] {
-  const foreign = (write: (writer: Writer) => void) => written(write);
   return [
     {name: 'keys that share all but two bytes', target: 'part-tags', input: prefixBomb(MANY, 4_000)},
     {name: 'keys that share more than may be', target: 'part-tags', input: prefixBomb(MANY, 60_000)},
@@ -240,7 +249,7 @@ export function hostileInputs(): readonly Hostile[] {
     {
       name: 'a delta with a tag of somebody it has not heard',
       target: 'delta',
-      input: foreign(writer => {
+      input: written(writer => {
         writer.raw(fromHex(EU));
         writer.raw(Uint8Array.of(1, 1, 0, 0, 1));
         writer.raw(fromHex(US));
@@ -250,7 +259,7 @@ export function hostileInputs(): readonly Hostile[] {
     {
       name: 'a state with a tag of somebody it has not heard',
       target: 'state',
-      input: foreign(writer => {
+      input: written(writer => {
         writer.raw(Uint8Array.of(2, 0, 0, 0, 1));
         writer.raw(fromHex(US));
         putForeignTag(writer, 0);

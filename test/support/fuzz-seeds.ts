@@ -65,40 +65,42 @@ class Watch {
   }
 
   readonly around = (name: string, original: Method): Method => {
-    const watch = this;
+    const {ranges} = this;
+    const [baseOf, lengthEnds] = [this.baseOf.bind(this), this.lengthEnds.bind(this)];
     const kind = WATCHED[name]!;
     return function (...args) {
-      const base = watch.baseOf(this);
+      const base = baseOf(this);
       const from = base + this.at;
-      const mark = watch.ranges.length;
-      if (kind === 'raw' || kind === 'text') watch.lengthEnds(from, from + Number(args.at(-1)));
+      const mark = ranges.length;
+      if (kind === 'raw' || kind === 'text') lengthEnds(from, from + Number(args.at(-1)));
       const result = original.apply(this, args);
-      watch.ranges.length = mark;
+      ranges.length = mark;
       const to = base + this.at;
-      watch.ranges.push({kind, from, to, value: typeof result === 'number' ? result : undefined, ends: undefined});
+      ranges.push({kind, from, to, value: typeof result === 'number' ? result : undefined, ends: undefined});
       return result;
     };
   };
 
   readonly aroundEnter = (original: Method): Method => {
-    const watch = this;
+    const [baseOf, lengthEnds] = [this.baseOf.bind(this), this.lengthEnds.bind(this)];
     return function (...args) {
-      const from = watch.baseOf(this) + this.at;
-      watch.lengthEnds(from, from + Number(args[0]));
+      const from = baseOf(this) + this.at;
+      lengthEnds(from, from + Number(args[0]));
       return original.apply(this, args);
     };
   };
 
   /** Names that were recognised instead of read: a length and a text all the same. */
   readonly aroundSkip = (original: Method): Method => {
-    const watch = this;
+    const {ranges} = this;
+    const baseOf = this.baseOf.bind(this);
     return function (...args) {
-      const from = watch.baseOf(this) + this.at;
+      const from = baseOf(this) + this.at;
       const skipped = original.apply(this, args);
       if (skipped === true) {
         const to = from + (args[0] as Uint8Array).length;
-        watch.ranges.push({kind: 'count', from, to: from + 1, value: to - from - 1, ends: to});
-        watch.ranges.push({kind: 'text', from: from + 1, to, value: undefined, ends: undefined});
+        ranges.push({kind: 'count', from, to: from + 1, value: to - from - 1, ends: to});
+        ranges.push({kind: 'text', from: from + 1, to, value: undefined, ends: undefined});
       }
       return skipped;
     };
