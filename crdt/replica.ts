@@ -54,9 +54,10 @@ export class Replica {
   /** Own places since the last flush. */
   #unflushed: Map<string, unknown> | undefined;
   #flushed: number;
-  readonly #remembered: RememberedPlaces;
+  /** What the document covered when this replica was opened. */
+  readonly #opened: VersionVector;
+  #rememberedPlaces: RememberedPlaces | undefined;
   #quarantined: readonly (Document | Delta)[] = NONE;
-  /** Made when it is first needed: most replicas that are open only read. */
   #stream: StreamEncoder | undefined;
 
   constructor(shape: Shape, {id, now, document = EMPTY_DOCUMENT, onEvent}: ReplicaOptions) {
@@ -67,7 +68,12 @@ export class Replica {
     this.#document = document;
     this.#time = observe(EPOCH, document.latest, now());
     this.#flushed = counterOf(document.vector, id);
-    this.#remembered = new RememberedPlaces(shape, document.vector);
+    this.#opened = document.vector;
+  }
+
+  /** Made when it is first needed, as the stream is: most replicas that are open only read. */
+  get #remembered(): RememberedPlaces {
+    return (this.#rememberedPlaces ??= new RememberedPlaces(this.shape, this.#opened));
   }
 
   get document(): Document {
