@@ -32,7 +32,7 @@ interface Result extends Mutant {
 }
 
 /** What looks at everything there is takes longer than all others together, and kills nothing more. */
-const LONG = /^(?:exhaustive|fuzz|laws)/;
+const LONG = /^(?:exhaustive|fuzz|laws|list-replay)/;
 const isList = (name: string): boolean => name.startsWith('list');
 const sources = readdirSync('crdt').filter(name => name.endsWith('.ts') && !name.endsWith('.d.ts'));
 const chosen = sources
