@@ -92,6 +92,29 @@ export function timed<T>(conditions: Conditions, create: () => T, work: (made: T
   }
 }
 
+/** Window after window, each followed by everybody's edits to everybody else; `bytes` is what `syncAll` adds up. */
+export function timeAllToAll<R extends Replica, Edit>(
+  conditions: Conditions,
+  create: () => readonly R[],
+  windows: readonly Window<Edit>[],
+  apply: (replica: R, edit: Edit) => void,
+): {readonly meanMs: number; readonly replicas: readonly R[]; readonly bytes: number} {
+  let bytes = 0;
+  const {meanMs, made: replicas} = timed(
+    conditions,
+    create,
+    made => {
+      bytes = 0;
+      for (const window of windows) {
+        editAll(made, window, conditions, apply);
+        bytes += syncAll(made);
+      }
+    },
+    disposeAll,
+  );
+  return {meanMs, replicas, bytes};
+}
+
 export const disposeAll = (replicas: readonly Replica[]): void => replicas.forEach(replica => replica.dispose?.());
 
 export function expectEqual(actual: string, expected: string, what: string): void {

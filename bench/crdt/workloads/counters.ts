@@ -1,15 +1,5 @@
 import {below, createRandom, hashOf} from '../random.ts';
-import {
-  disposeAll,
-  editAll,
-  expectEqual,
-  onceForEachScale,
-  range,
-  sorted,
-  syncAll,
-  timed,
-  type Workload,
-} from '../workload.ts';
+import {disposeAll, expectEqual, onceForEachScale, range, sorted, timeAllToAll, type Workload} from '../workload.ts';
 
 const REPLICAS = 5;
 const WINDOW = 100;
@@ -44,18 +34,11 @@ export const counters: Workload = {
 
   run(subject, scale, conditions) {
     const windows = windowsOf(scale);
-    let bytes = 0;
-    const {meanMs, made: replicas} = timed(
+    const {meanMs, replicas, bytes} = timeAllToAll(
       conditions,
       () => range(REPLICAS).map(replica => subject.createCounters(replica, NAMES)),
-      made => {
-        bytes = 0;
-        for (const window of windows) {
-          editAll(made, window, conditions, (replica, {counter, by}) => replica.increment(counter, by));
-          bytes += syncAll(made);
-        }
-      },
-      disposeAll,
+      windows,
+      (replica, {counter, by}) => replica.increment(counter, by),
     );
     const expected = new Map(NAMES.map(name => [name, 0]));
     for (const {counter, by} of windows.flat(2)) expected.set(counter, expected.get(counter)! + by);

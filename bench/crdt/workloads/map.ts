@@ -1,14 +1,12 @@
 import {below, createRandom, hashOf, uint32} from '../random.ts';
 import {
   disposeAll,
-  editAll,
   expectEqual,
   onceForEachScale,
   padded,
   range,
   sorted,
-  syncAll,
-  timed,
+  timeAllToAll,
   type Workload,
 } from '../workload.ts';
 
@@ -60,18 +58,11 @@ export const map: Workload = {
 
   run(subject, scale, conditions) {
     const windows = windowsOf(scale);
-    let bytes = 0;
-    const {meanMs, made: replicas} = timed(
+    const {meanMs, replicas, bytes} = timeAllToAll(
       conditions,
       () => range(REPLICAS).map(replica => subject.createMap(replica)),
-      made => {
-        bytes = 0;
-        for (const window of windows) {
-          editAll(made, window, conditions, (replica, {key, value}) => replica.set(key, value));
-          bytes += syncAll(made);
-        }
-      },
-      disposeAll,
+      windows,
+      (replica, {key, value}) => replica.set(key, value),
     );
     const content = sorted(replicas[0]!.entries());
     const winners = winnersOf(scale);

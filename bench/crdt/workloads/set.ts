@@ -1,15 +1,5 @@
 import {createRandom, hashOf, pick, type Random} from '../random.ts';
-import {
-  disposeAll,
-  editAll,
-  expectEqual,
-  onceForEachScale,
-  padded,
-  range,
-  syncAll,
-  timed,
-  type Workload,
-} from '../workload.ts';
+import {disposeAll, expectEqual, onceForEachScale, padded, range, timeAllToAll, type Workload} from '../workload.ts';
 
 const REPLICAS = 5;
 const WINDOW = 100;
@@ -88,18 +78,11 @@ export const set: Workload = {
 
   run(subject, scale, conditions) {
     const {windows, elements} = planOf(scale);
-    let bytes = 0;
-    const {meanMs, made: replicas} = timed(
+    const {meanMs, replicas, bytes} = timeAllToAll(
       conditions,
       () => range(REPLICAS).map(replica => subject.createSet(replica)),
-      made => {
-        bytes = 0;
-        for (const window of windows) {
-          editAll(made, window, conditions, (replica, {kind, element}) => replica[kind](element));
-          bytes += syncAll(made);
-        }
-      },
-      disposeAll,
+      windows,
+      (replica, {kind, element}) => replica[kind](element),
     );
     const converged = JSON.stringify([...replicas[0]!.elements()].sort());
     for (const replica of replicas)
