@@ -56,6 +56,12 @@ export interface Author {
   tag(): Tag;
 }
 
+/** Whether the state holds a live write. */
+export function hasTags<S>(type: CrdtType<S>, state: S): boolean {
+  for (const _tag of type.tags(state)) return true;
+  return false;
+}
+
 export const WHOLE = '';
 
 /** For types that are not kept by key: one part, named by the empty key, unless the state is empty. */

@@ -156,11 +156,13 @@ export function encodeFields(
   }
 }
 
-/** Keeps a field that this build does not know. */
-export type Keep = (name: string, code: number, payload: Uint8Array) => void;
-
 /** Fields as deltas and states list them: by name, ascending strictly. Unknown ones go to `keep`. */
-function decodeFields(decoder: Decoder, shape: Shape, partial: boolean, keep: Keep): Document['fields'] {
+function decodeFields(
+  decoder: Decoder,
+  shape: Shape,
+  partial: boolean,
+  keep: (name: string, code: number, payload: Uint8Array) => void,
+): Document['fields'] {
   const [names, states]: [string[], unknown[]] = [[], []];
   let previous: string | undefined;
   let allKnown = true;
@@ -297,7 +299,7 @@ export function decodeDelta(reader: Reader, shape: Shape, head: EventHead): Delt
   const table = decodeTable(reader, [head.replica, ...known.keyArray()], [head.counter, ...known.valueArray()]);
   const decoder = new Decoder(reader.raw(reader.remaining), table, head.time);
   const context = contextOf(head, heard);
-  const {fields, unknown} = decodeKnown(decoder, shape, table, head.time, context.since);
+  const {fields, unknown} = decodeKnown(decoder, shape, head.time, context.since);
   decoder.end();
   return {fields, opaque: withUnknown(new Map(), unknown), ...context};
 }
@@ -325,7 +327,7 @@ export function decodeState(shape: Shape, bytes: Uint8Array): Document {
   const latest = decodeTime(reader);
   const table = decodeTable(reader, vector.keyArray(), vector.valueArray());
   const decoder = new Decoder(bytes, table, latest, reader.at);
-  const {fields, unknown} = decodeKnown(decoder, shape, table, latest, undefined);
+  const {fields, unknown} = decodeKnown(decoder, shape, latest, undefined);
   const opaque = withUnknown(decodeOpaque(decoder), unknown);
   decoder.end();
   return {fields, opaque, vector, latest};
@@ -361,7 +363,7 @@ export function decodeChanges(shape: Shape, bytes: Uint8Array): Delta {
   const latest = decodeTime(reader);
   const table = decodeTable(reader, vector.keyArray(), vector.valueArray());
   const decoder = new Decoder(bytes, table, latest, reader.at);
-  const {fields, unknown} = decodeKnown(decoder, shape, table, latest, since);
+  const {fields, unknown} = decodeKnown(decoder, shape, latest, since);
   const opaque = withUnknown(decodeOpaque(decoder), unknown);
   decoder.end();
   return {fields, opaque, vector, since, latest};
@@ -377,12 +379,11 @@ type Unknown = readonly (readonly [key: string, record: Uint8Array])[];
 function decodeKnown(
   decoder: Decoder,
   shape: Shape,
-  table: ReplicaTable,
   latest: HybridTime,
   since: VersionVector | undefined,
 ): {fields: Document['fields']; unknown: Unknown} {
   const unknown: [string, Uint8Array][] = [];
-  const keep = createKeeper(table, latest, since);
+  const keep = createKeeper(decoder.table, latest, since);
   const fields = decodeFields(decoder, shape, since !== undefined, (name, code, payload) =>
     unknown.push([opaqueKey(name, code), keep(payload)]),
   );

@@ -3,7 +3,7 @@
 import {DecodeError} from './bytes.ts';
 import {type CausalContext, survivors, wholly} from './causal-context.ts';
 import {inOrder} from './codec.ts';
-import type {Author, CrdtType} from './crdt-type.ts';
+import {type Author, type CrdtType, hasTags} from './crdt-type.ts';
 import type {Tag} from './dot.ts';
 import {decodeKeyed, encodeKeyed, joinKeyed, joinMaps, keyedParts, projectKeys} from './keyed.ts';
 import {VersionedMap} from './versioned-map.ts';
@@ -21,11 +21,7 @@ export type ORMap<S> = ReadonlyMap<string, Slot<S>>;
 
 const NO_TAGS: readonly Tag[] = [];
 
-function isLive<S>(type: CrdtType<S>, {tags, value}: Slot<S>): boolean {
-  if (tags.length > 0) return true;
-  for (const _tag of type.tags(value)) return true;
-  return false;
-}
+const isLive = <S>(type: CrdtType<S>, {tags, value}: Slot<S>): boolean => tags.length > 0 || hasTags(type, value);
 
 export const keys = <S>(type: CrdtType<S>, state: ORMap<S>): readonly string[] =>
   inOrder(state)
@@ -47,7 +43,7 @@ export function update<S>(
 ): ORMap<S> {
   const value = change(state.get(key)?.value ?? type.empty);
   // Whatever a change writes with a tag of its own keeps the key alive; a count or a removal inside has none.
-  const tags = isLive(type, {tags: NO_TAGS, value, whole: false}) ? NO_TAGS : [author.tag()];
+  const tags = hasTags(type, value) ? NO_TAGS : [author.tag()];
   return VersionedMap.single(key, {tags, value, whole: false});
 }
 

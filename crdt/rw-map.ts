@@ -2,7 +2,7 @@
 // knowing of the remove. The first update that has seen the bar takes it away and starts from nothing, whatever hid behind it.
 import {CHANGE, survivors, wholeOf} from './causal-context.ts';
 import {inOrder} from './codec.ts';
-import {type Author, type CrdtType, wholePart} from './crdt-type.ts';
+import {type Author, type CrdtType, hasTags, wholePart} from './crdt-type.ts';
 import type {Tag} from './dot.ts';
 import {mapCode, type ORMap, orMap} from './or-map.ts';
 import {EMPTY_VECTOR} from './version-vector.ts';
@@ -20,11 +20,6 @@ type Slot<S> = RWMap<S> extends ReadonlyMap<string, infer T> ? T : never;
 
 const NO_TAGS: readonly Tag[] = [];
 const NOTHING_SEEN = wholeOf(EMPTY_VECTOR);
-
-function hasTags<S>(type: CrdtType<S>, value: S): boolean {
-  for (const _tag of type.tags(value)) return true;
-  return false;
-}
 
 const isShown = <S>(type: CrdtType<S>, {tags, value: {bars, value}}: Slot<S>): boolean =>
   bars.length === 0 && (tags.length > 0 || hasTags(type, value));

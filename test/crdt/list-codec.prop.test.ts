@@ -8,58 +8,10 @@ import {decodeList, encodeList, NUMBER_MAX} from '../../crdt/list-codec.ts';
 import {type Element, type Gone, gone} from '../../crdt/list-elements.ts';
 import {type Position, ROOT} from '../../crdt/list-position.ts';
 import {LIST_SHAPE, listOf, listScript, playList, WRITERS} from '../support/list-scripts.ts';
+import {isTotal, spoiled} from '../support/totality.ts';
 
 const SEED = 20_26; // For the corpus only; what is done to it is drawn anew in every run.
 const runs = fc.sample(listScript(14), {seed: SEED, numRuns: 120}).map(script => playList(script));
-
-/** Real encodings with some of their bytes replaced, dropped, inserted, repeated or cut off; or no encoding at all. */
-function spoiled(corpus: readonly Uint8Array[]): fc.Arbitrary<Uint8Array> {
-  const at = fc.nat(1_000_000);
-  const byte = fc.oneof(fc.nat(255), fc.nat(5), fc.constantFrom(0x10, 0x20, 0x40, 0x7f, 0x80, 0xff));
-  const kind = fc.constantFrom(
-    'replace' as const,
-    'drop' as const,
-    'insert' as const,
-    'repeat' as const,
-    'cut' as const,
-  );
-  const edits = fc.array(fc.record({kind, at, byte}), {minLength: 1, maxLength: 3});
-  const edited = fc.tuple(fc.constantFrom(...corpus), edits).map(([original, changes]) => {
-    const bytes = [...original];
-    for (const {kind: how, at: anywhere, byte: value} of changes) {
-      const index = anywhere % (bytes.length + 1);
-      if (how === 'replace' && index < bytes.length) bytes[index] = value;
-      if (how === 'drop') bytes.splice(index, 1);
-      if (how === 'insert') bytes.splice(index, 0, value);
-      if (how === 'repeat') bytes.splice(index, 0, ...bytes.slice(index, index + (value % 16)));
-      if (how === 'cut') bytes.length = index;
-    }
-    return Uint8Array.from(bytes);
-  });
-  return fc.oneof({weight: 6, arbitrary: edited}, fc.uint8Array({maxLength: 30}));
-}
-
-/** Every input is refused or comes back; some of both, or the corpus was spoiled too little or too much. */
-function isTotal(corpus: readonly Uint8Array[], recode: (bytes: Uint8Array) => Uint8Array, numRuns: number): void {
-  for (const bytes of corpus) expect(toHex(recode(bytes))).toBe(toHex(bytes));
-  let [tried, refused] = [0, 0];
-  const property = fc.property(spoiled(corpus), bytes => {
-    tried++;
-    let again: Uint8Array;
-    try {
-      again = recode(bytes);
-    } catch (error) {
-      if (!(error instanceof DecodeError)) throw error;
-      refused++;
-      return;
-    }
-    expect(toHex(again)).toBe(toHex(bytes));
-  });
-  fc.assert(property, {numRuns});
-  if (tried < numRuns) return; // Mutation testing tries fewer than it takes to see some of both.
-  expect(refused).toBeGreaterThan(numRuns / 20);
-  expect(refused).toBeLessThan(numRuns);
-}
 
 const tableOf = () => new ReplicaTable(WRITERS, [9, 9, 9]);
 const LATEST = {ms: 3, logical: 3};
