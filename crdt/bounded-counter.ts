@@ -3,7 +3,7 @@
 // has one writer and only grows, so join is pointwise max and a repeated transfer is harmless.
 import {DecodeError} from './bytes.ts';
 import {inOrder, readInOrder} from './codec.ts';
-import {type CrdtType, wholePart} from './crdt-type.ts';
+import {type CrdtType, type VoidWrites, wholePart} from './crdt-type.ts';
 import type {ReplicaId} from './dot.ts';
 import {type Exact, larger, minus, plus, sum, ZERO} from './exact.ts';
 import {joinMaps} from './keyed.ts';
@@ -85,6 +85,24 @@ function transferUnchecked(state: BoundedCounter, from: ReplicaId, to: ReplicaId
   return delta(from, {given: VersionedMap.single(to, plus(before, amount)), used: ZERO});
 }
 
+/** Rights made and used. Those passed on are still somewhere, so they need no taking back. */
+function growth(before: BoundedCounter, after: BoundedCounter, author: ReplicaId): BoundedCounter {
+  const [was, is] = [before.get(author) ?? NO_ROW, after.get(author) ?? NO_ROW];
+  // A delta says nothing, or zero, of what it does not touch.
+  const grown = (now: Exact = ZERO, then: Exact = ZERO): Exact => (now > then ? minus(now, then) : ZERO);
+  const [made, used] = [grown(is.given.get(author), was.given.get(author)), grown(is.used, was.used)];
+  if (made <= 0 && used <= 0) return EMPTY;
+  return delta(author, {given: made > 0 ? VersionedMap.single(author, made) : NO_ROW.given, used});
+}
+
+/** Gives rights that were used back, and takes those that were made away: refused as any decrement is. */
+function undo(state: BoundedCounter, {dot, grown}: VoidWrites<BoundedCounter>): BoundedCounter | undefined {
+  const {given, used} = grown.get(dot.replica) ?? NO_ROW;
+  const net = minus(given.get(dot.replica) ?? ZERO, used);
+  if (net > 0) return decrement(state, dot.replica, net);
+  return net < 0 ? increment(state, dot.replica, minus(ZERO, net)) : undefined;
+}
+
 export const boundedCounter: CrdtType<BoundedCounter> = {
   name: 'bounded-counter',
   code: 3,
@@ -143,4 +161,6 @@ export const boundedCounter: CrdtType<BoundedCounter> = {
         yield [undefined, delta(replica, {given: VersionedMap.single(receiver, amount), used: ZERO})];
     }
   },
+  growth,
+  undo,
 };

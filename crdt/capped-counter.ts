@@ -9,7 +9,7 @@ import {
   transfer,
   value as valueOf,
 } from './bounded-counter.ts';
-import {type CrdtType, wholePart} from './crdt-type.ts';
+import {type CrdtType, growthOf, takeBack, wholePart} from './crdt-type.ts';
 import type {ReplicaId} from './dot.ts';
 import {type Exact, plus} from './exact.ts';
 import {Refusal} from './refusal.ts';
@@ -110,5 +110,15 @@ export const cappedCounter: CrdtType<CappedCounter> = {
   *pieces({stock, room}) {
     for (const [tag, piece] of boundedCounter.pieces(stock)) yield [tag, {stock: piece, room: empty}];
     for (const [tag, piece] of boundedCounter.pieces(room)) yield [tag, {stock: empty, room: piece}];
+  },
+  growth: (before, delta, author) => ({
+    stock: growthOf(boundedCounter, before.stock, delta.stock, author),
+    room: growthOf(boundedCounter, before.room, delta.room, author),
+  }),
+  undo(state, {wrote, grown, ...event}) {
+    const of = (part: 'stock' | 'room') =>
+      takeBack(boundedCounter, state[part], {...event, wrote: wrote[part], grown: grown[part]});
+    const [stock, room] = [of('stock'), ofRoom(() => of('room'))];
+    return stock || room ? {stock: stock ?? empty, room: room ?? empty} : undefined;
   },
 };

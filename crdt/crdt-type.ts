@@ -1,8 +1,9 @@
-import type {CausalContext} from './causal-context.ts';
+import {type CausalContext, partOf, wholeOf} from './causal-context.ts';
 import type {Decoder, Encoder} from './codec.ts';
-import type {ReplicaId, Tag} from './dot.ts';
+import {type Dot, isOf, type ReplicaId, type Tag} from './dot.ts';
 import type {HybridTime} from './hybrid-clock.ts';
 import type {JsonValue} from './json-value.ts';
+import {EMPTY_VECTOR} from './version-vector.ts';
 
 /**
  * A CRDT as a state without its causal context, which a whole document shares. A delta is a partial state: complete at the
@@ -40,6 +41,21 @@ export interface CrdtType<S = unknown> {
   pieces(state: S): Iterable<readonly [tag: Tag | undefined, piece: S]>;
   /** The registers that hold several values, for types that show them all; `path` is below the state itself. */
   conflicts?(state: S): Iterable<Conflict>;
+  /** For types that count: by how much the totals of `author` grew from `before` to `delta`, as a partial state of growths. */
+  growth?(before: S, delta: S, author: ReplicaId): S;
+  /** For types of which more, or less, must be taken back than every write of the event; see `takeBack`. */
+  undo?(state: S, event: VoidWrites<S>): S | undefined;
+}
+
+/** What one event did to one state, and is to be taken back by its author. */
+export interface VoidWrites<S> {
+  readonly dot: Dot;
+  /** The event's delta. */
+  readonly wrote: S;
+  /** What `growth` said of it. */
+  readonly grown: S;
+  /** Under a key, whose removal may have reset some of it already. */
+  readonly inMap: boolean;
 }
 
 /** A register that holds several values at once. */
@@ -60,6 +76,31 @@ export interface Author {
 export function hasTags<S>(type: CrdtType<S>, state: S): boolean {
   for (const _tag of type.tags(state)) return true;
   return false;
+}
+
+// Pieces hold no context of their own: they were cut from one state, so none can have removed what is in another.
+const [NONE, PIECE] = [wholeOf(EMPTY_VECTOR), partOf(EMPTY_VECTOR)];
+
+export const joinPieces = <S>(type: CrdtType<S>, pieces: Iterable<S>): S => {
+  let whole = type.empty;
+  for (const piece of pieces) whole = type.join(whole, NONE, piece, PIECE);
+  return whole;
+};
+
+/** Nothing for types that do not count. */
+export const growthOf = <S>(type: CrdtType<S>, before: S, delta: S, author: ReplicaId): S =>
+  type.growth?.(before, delta, author) ?? type.empty;
+
+/** A delta without the writes of the event that are live still; undefined when nothing is left of it. */
+export function takeBack<S>(type: CrdtType<S>, state: S, event: VoidWrites<S>): S | undefined {
+  if (type.undo) return type.undo(state, event);
+  let places: S | undefined;
+  const others: S[] = [];
+  for (const [tag, piece] of type.pieces(type.project(state, event.wrote))) {
+    if (!tag || !isOf(tag, event.dot)) others.push(piece);
+    else places = places === undefined ? piece : type.touch(places, piece);
+  }
+  return places === undefined ? undefined : type.project(joinPieces(type, others), places);
 }
 
 export const WHOLE = '';

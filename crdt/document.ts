@@ -157,7 +157,7 @@ export function encodeFields(
 }
 
 /** Fields as deltas and states list them: by name, ascending strictly. Unknown ones go to `keep`. */
-function decodeFields(
+export function decodeFields(
   decoder: Decoder,
   shape: Shape,
   partial: boolean,
@@ -229,7 +229,7 @@ function likelyNames(shape: Shape): readonly LikelyName[] {
   return likely;
 }
 
-function encodeIds(writer: Writer, ids: readonly ReplicaId[]): void {
+export function encodeIds(writer: Writer, ids: readonly ReplicaId[]): void {
   writer.varint(ids.length);
   for (const id of ids) encodeReplica(writer, id);
 }
@@ -238,7 +238,7 @@ const decodeIds = (reader: Reader): ReplicaId[] =>
   Array.from({length: reader.count(REPLICA_ID_BYTES)}, () => decodeReplica(reader));
 
 /** The table for what follows: the replicas with ceilings are known, the others are listed next. */
-function decodeTable(reader: Reader, ids: readonly ReplicaId[], ceilings: readonly number[]): ReplicaTable {
+export function decodeTable(reader: Reader, ids: readonly ReplicaId[], ceilings: readonly number[]): ReplicaTable {
   const table = new ReplicaTable(ids, ceilings);
   for (const id of decodeIds(reader)) {
     if (table.find(id) >= 0) throw new DecodeError('replica twice in the table');
@@ -335,6 +335,21 @@ export function decodeState(shape: Shape, bytes: Uint8Array): Document {
 
 const CHANGES_FORMAT = 3;
 
+/** A vector below another one, as how far it lies behind. */
+export function encodeSince(writer: Writer, vector: VersionVector, since: VersionVector): void {
+  for (const [replica, counter] of inOrder(vector)) writer.varint(counter - counterOf(since, replica));
+}
+
+export function decodeSince(reader: Reader, vector: VersionVector): VersionVector {
+  const since = new Map<ReplicaId, number>();
+  for (const [replica, counter] of vector) {
+    const from = counter - reader.varint();
+    if (from < 0) throw new DecodeError('a delta of more events than there are');
+    if (from > 0) since.set(replica, from);
+  }
+  return since;
+}
+
 /** Any delta, in a form that needs nothing else to be read. */
 export function encodeChanges(shape: Shape, {fields, opaque, vector, since, latest}: Delta): Uint8Array {
   const encoder = new Encoder(ReplicaTable.ofVector(vector), latest);
@@ -343,7 +358,7 @@ export function encodeChanges(shape: Shape, {fields, opaque, vector, since, late
   const writer = new Writer();
   writer.byte(CHANGES_FORMAT);
   encodeVector(writer, vector);
-  for (const [replica, counter] of inOrder(vector)) writer.varint(counter - counterOf(since, replica));
+  encodeSince(writer, vector, since);
   encodeTime(writer, latest);
   encodeIds(writer, encoder.table.added);
   writer.raw(encoder.finish());
@@ -354,12 +369,7 @@ export function decodeChanges(shape: Shape, bytes: Uint8Array): Delta {
   const reader = new Reader(bytes);
   if (reader.byte() !== CHANGES_FORMAT) throw new DecodeError('unknown format of a delta');
   const vector = decodeVector(reader);
-  const since = new Map<ReplicaId, number>();
-  for (const [replica, counter] of vector) {
-    const from = counter - reader.varint();
-    if (from < 0) throw new DecodeError('a delta of more events than there are');
-    if (from > 0) since.set(replica, from);
-  }
+  const since = decodeSince(reader, vector);
   const latest = decodeTime(reader);
   const table = decodeTable(reader, vector.keyArray(), vector.valueArray());
   const decoder = new Decoder(bytes, table, latest, reader.at);

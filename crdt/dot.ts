@@ -20,6 +20,9 @@ export interface Tag extends Dot {
   readonly index: number;
 }
 
+/** Whether the write is part of the event. */
+export const isOf = (tag: Tag, dot: Dot): boolean => tag.counter === dot.counter && tag.replica === dot.replica;
+
 export const sameTag = (a: Tag, b: Tag): boolean =>
   a.counter === b.counter && a.index === b.index && a.replica === b.replica;
 

@@ -77,9 +77,13 @@ export class Draft implements Author {
 
   /** Applies a mutator's delta to the field. */
   write<S>(name: string, delta: S): void {
+    if (!this.#field(name).type.isEmpty(delta)) this.overwrite(name, delta);
+  }
+
+  /** The same for a delta that may say that nothing is left in the one place there is. */
+  overwrite<S>(name: string, delta: S): void {
     const field = this.#field(name);
     const {type} = field;
-    if (type.isEmpty(delta)) return;
     field.state = type.join(field.state, this.#context, delta, CHANGE);
     if (field.places === undefined) {
       field.places = delta;

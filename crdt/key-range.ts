@@ -18,16 +18,46 @@ export interface RangeDigest {
 
 /** The digest of the parts of a field's state whose keys lie in the range. */
 export function digestOfRange(type: AnyCrdtType, state: unknown, {from, to}: KeyRange = {}): RangeDigest {
-  let [keys, high, low] = [0, 0, 0];
-  for (const [key, part] of type.parts(state)) {
-    if ((from !== undefined && key < from) || (to !== undefined && key >= to)) continue;
-    const [partHigh, partLow] = hashOf(key, encodePart(type, part));
-    low += partLow;
-    high = (high + partHigh + (low > 0xffffffff ? 1 : 0)) >>> 0;
-    low >>>= 0;
-    keys++;
+  const sum = new Sum();
+  for (const [key, part] of type.parts(state))
+    if ((from === undefined || key >= from) && (to === undefined || key < to)) sum.add(type, key, part);
+  return sum.digest();
+}
+
+/** The digests of all ranges that `splits` makes, in one go. */
+export function digestsOfRanges(type: AnyCrdtType, state: unknown, splits: readonly string[]): readonly RangeDigest[] {
+  const sums = rangesOf(splits).map(() => new Sum());
+  for (const [key, part] of type.parts(state)) sums[rangeOf(splits, key)]!.add(type, key, part);
+  return sums.map(sum => sum.digest());
+}
+
+class Sum {
+  #keys = 0;
+  #high = 0;
+  #low = 0;
+
+  add(type: AnyCrdtType, key: string, part: unknown): void {
+    const [high, low] = hashOf(key, encodePart(type, part));
+    const sum = this.#low + low;
+    this.#high = (this.#high + high + (sum > 0xffffffff ? 1 : 0)) >>> 0;
+    this.#low = sum >>> 0;
+    this.#keys++;
   }
-  return {keys, digest: hex(high) + hex(low)};
+
+  digest(): RangeDigest {
+    return {keys: this.#keys, digest: hex(this.#high) + hex(this.#low)};
+  }
+}
+
+/** The index of the range in which the key lies: how many splits are not above it. */
+export function rangeOf(splits: readonly string[], key: string): number {
+  let [from, to] = [0, splits.length];
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if (splits[middle]! <= key) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
 
 /** The ranges, among those that `splits` makes, in which two replicas differ. Both must have split alike. */

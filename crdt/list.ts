@@ -2,8 +2,8 @@
 // leaves nothing behind, and a move gives it another position (Kleppmann 2020, "Moving Elements in List CRDTs"), so that
 // concurrent moves of one element choose between positions and never double it.
 import {type CausalContext, covers, survivors} from './causal-context.ts';
-import type {Author, CrdtType} from './crdt-type.ts';
-import {sameTag, type Tag} from './dot.ts';
+import type {Author, CrdtType, VoidWrites} from './crdt-type.ts';
+import {isOf, sameTag, type Tag} from './dot.ts';
 import {frozenJson, type JsonValue} from './json-value.ts';
 import {decodeList, encodeList} from './list-codec.ts';
 import {
@@ -256,6 +256,18 @@ function* pieces(state: List): Generator<readonly [Tag, List]> {
     for (const position of positionsOf(element)) yield [position, single({...element, position, hidden: NOT_HIDDEN})];
 }
 
+/** Takes out what the event inserted, wherever it was moved, and its moves of what has another place to be. */
+function undo(state: List, {dot, wrote}: VoidWrites<List>): List | undefined {
+  const entries: Entry[] = [];
+  for (const element of elementsIn(project(state, wrote).buckets)) {
+    const positions = positionsOf(element);
+    const others = positions.filter(position => !isOf(position, dot));
+    if (isOf(element, dot)) entries.push(gone(element));
+    else if (others.length < positions.length && others.length > 0) entries.push(placed(element, others)!);
+  }
+  return entries.length > 0 ? sorted(bucketsOf(entries)) : undefined;
+}
+
 export const list: CrdtType<List> = {
   name: 'list',
   code: 12,
@@ -274,4 +286,5 @@ export const list: CrdtType<List> = {
   reset: () => EMPTY,
   parts,
   pieces,
+  undo,
 };

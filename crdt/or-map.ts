@@ -3,8 +3,8 @@
 import {DecodeError} from './bytes.ts';
 import {type CausalContext, survivors, wholly} from './causal-context.ts';
 import {inOrder} from './codec.ts';
-import {type Author, type CrdtType, hasTags} from './crdt-type.ts';
-import type {Tag} from './dot.ts';
+import {type Author, type CrdtType, growthOf, hasTags, takeBack, type VoidWrites} from './crdt-type.ts';
+import {isOf, type Tag} from './dot.ts';
 import {decodeKeyed, encodeKeyed, joinKeyed, joinMaps, keyedParts, projectKeys} from './keyed.ts';
 import {VersionedMap} from './versioned-map.ts';
 
@@ -93,6 +93,15 @@ export function orMap<S>(inner: CrdtType<S>): CrdtType<ORMap<S>> {
     return value === place.value ? place : {...place, value};
   }
 
+  /** Writes to counters below a removed key too, where they are kept, and gives the key nothing to live on. */
+  function undoSlot(slot: Slot<S>, {dot, wrote, grown}: VoidWrites<Slot<S>>): Slot<S> | undefined {
+    const tags = slot.tags.filter(tag => !isOf(tag, dot));
+    const value = takeBack(inner, slot.value, {dot, wrote: wrote.value, grown: grown.value, inMap: true});
+    if (value === undefined && tags.length === slot.tags.length) return undefined;
+    // Whoever lists a key says what is at the places that are always listed, such as all of a register.
+    return {tags, value: value ?? inner.project(slot.value, inner.empty), whole: false};
+  }
+
   return {
     name: `or-map<${inner.name}>`,
     code: mapCode(inner, 0),
@@ -147,6 +156,22 @@ export function orMap<S>(inner: CrdtType<S>): CrdtType<ORMap<S>> {
         for (const tag of slot.tags) yield [tag, VersionedMap.single(key, {...nothing, tags: [tag]})];
         for (const [tag, value] of inner.pieces(slot.value)) yield [tag, VersionedMap.single(key, {...nothing, value})];
       }
+    },
+    growth(before, delta, author) {
+      const grown = [...delta].map(([key, {value}]) => {
+        const was = before.get(key)?.value ?? inner.empty;
+        return [key, {...nothing, value: growthOf(inner, was, value, author)}] as const;
+      });
+      return VersionedMap.of(new Map(grown.filter(([, slot]) => !isNothing(slot))));
+    },
+    undo(state, {wrote, grown, ...event}) {
+      const changes = new Map<string, Slot<S>>();
+      for (const [key, place] of wrote) {
+        const slot = state.get(key);
+        const change = slot && undoSlot(slot, {...event, wrote: place, grown: grown.get(key) ?? nothing});
+        if (change) changes.set(key, change);
+      }
+      return changes.size > 0 ? VersionedMap.of(changes) : undefined;
     },
   };
 }

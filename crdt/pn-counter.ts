@@ -3,7 +3,7 @@
 // what it had seen: increments concurrent with it survive (Baquero, Almeida, Lerche 2016 describe what goes wrong else).
 import {DecodeError} from './bytes.ts';
 import {type Decoder, type Encoder, inOrder, readInOrder} from './codec.ts';
-import {type CrdtType, wholePart} from './crdt-type.ts';
+import {type CrdtType, type VoidWrites, wholePart} from './crdt-type.ts';
 import type {ReplicaId} from './dot.ts';
 import {type Exact, larger, minus, plus, sum, ZERO} from './exact.ts';
 import {joinMaps, projectKeys, touchKeys} from './keyed.ts';
@@ -103,6 +103,24 @@ function decode(decoder: Decoder, onlyUp: boolean): PNCounter {
   return cells;
 }
 
+/** What no reset has taken back of `growth`, which ended at `total`. Bases are prefixes: resets see all up to somewhere. */
+function leftOf(growth: Exact, total: Exact, base: Exact): Exact {
+  const above = minus(total, base);
+  return above <= 0 ? ZERO : above < growth ? above : growth;
+}
+
+/** The opposite of what the event counted and no reset has taken back. A grow-only cell has its base raised instead. */
+function undo(state: PNCounter, {dot, wrote, grown, inMap}: VoidWrites<PNCounter>, onlyUp: boolean): PNCounter {
+  const [growth, totals, cell] = [grown.get(dot.replica), wrote.get(dot.replica), state.get(dot.replica)];
+  if (!growth || !totals || !cell) return EMPTY;
+  const up = leftOf(growth.up, totals.up, cell.upBase);
+  const down = leftOf(growth.down, totals.down, cell.downBase);
+  if (!onlyUp) return increment(state, dot.replica, minus(down, up));
+  // Outside of maps nothing resets it: what is in the base was put there by other undoings, and none of it was this.
+  const raised = plus(cell.upBase, inMap ? up : growth.up);
+  return VersionedMap.single(dot.replica, {...cell, upBase: raised > cell.up ? cell.up : raised});
+}
+
 const counter = (name: string, code: number, onlyUp: boolean): CrdtType<PNCounter> => ({
   name,
   code,
@@ -125,6 +143,17 @@ const counter = (name: string, code: number, onlyUp: boolean): CrdtType<PNCounte
   *pieces(state) {
     for (const [replica, cell] of state) yield [undefined, VersionedMap.single(replica, cell)];
   },
+  growth(before, delta, author) {
+    const cell = delta.get(author);
+    if (!cell) return EMPTY;
+    const was = before.get(author) ?? NO_CELL;
+    const [up, down] = [minus(cell.up, was.up), minus(cell.down, was.down)];
+    return up > 0 || down > 0 ? VersionedMap.single(author, {...NO_CELL, up, down}) : EMPTY;
+  },
+  undo(state, event) {
+    const change = undo(state, event, onlyUp);
+    return change.size > 0 ? change : undefined;
+  },
 });
 
 export const pnCounter = counter('pn-counter', 2, false);
@@ -134,6 +163,27 @@ export const resettableCounter = counter('resettable-counter', 13, false);
 
 /** Takes back all that its author has seen, and nothing else: a delta is one cell for each replica that ever wrote. */
 export const reset = (state: PNCounter): PNCounter => resettableCounter.reset(state);
+
+/** What `retired` counted, as if `heir` had counted it. Both cells say it until that of `retired` is dropped. */
+export function inherit(state: PNCounter, heir: ReplicaId, retired: ReplicaId): PNCounter {
+  const [own, theirs] = [state.get(heir) ?? NO_CELL, state.get(retired)];
+  if (!theirs) return EMPTY;
+  return VersionedMap.single(heir, {
+    up: plus(own.up, theirs.up),
+    down: plus(own.down, theirs.down),
+    upBase: plus(own.upBase, theirs.upBase),
+    downBase: plus(own.downBase, theirs.downBase),
+  });
+}
+
+/** The counter without the cells of these replicas; the very same counter when it has none. */
+export function withoutCells(state: PNCounter, retired: ReadonlySet<ReplicaId>): PNCounter {
+  const dropped = [...state.keys()].filter(replica => retired.has(replica));
+  return VersionedMap.of(state).change(
+    dropped,
+    dropped.map(() => undefined),
+  );
+}
 
 /** Refuses what would make a grow-only counter fall. */
 export function grow(state: PNCounter, replica: ReplicaId, amount: Exact): PNCounter {

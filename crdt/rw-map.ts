@@ -2,8 +2,8 @@
 // knowing of the remove. The first update that has seen the bar takes it away and starts from nothing, whatever hid behind it.
 import {CHANGE, survivors, wholeOf} from './causal-context.ts';
 import {inOrder} from './codec.ts';
-import {type Author, type CrdtType, hasTags, wholePart} from './crdt-type.ts';
-import type {Tag} from './dot.ts';
+import {type Author, type CrdtType, growthOf, hasTags, takeBack, wholePart} from './crdt-type.ts';
+import {isOf, type Tag} from './dot.ts';
 import {mapCode, type ORMap, orMap} from './or-map.ts';
 import {EMPTY_VECTOR} from './version-vector.ts';
 import {VersionedMap} from './versioned-map.ts';
@@ -96,6 +96,13 @@ const barred = <S>(inner: CrdtType<S>): CrdtType<Barred<S>> => ({
   *pieces({bars, value}) {
     for (const bar of bars) yield [bar, {bars: [bar], value: inner.empty}];
     for (const [tag, piece] of inner.pieces(value)) yield [tag, {bars: NO_TAGS, value: piece}];
+  },
+  growth: (before, delta, author) => ({bars: NO_TAGS, value: growthOf(inner, before.value, delta.value, author)}),
+  undo(state, {wrote, grown, ...event}) {
+    const bars = state.bars.filter(bar => !isOf(bar, event.dot));
+    const value = takeBack(inner, state.value, {...event, wrote: wrote.value, grown: grown.value});
+    if (value === undefined && bars.length === state.bars.length) return undefined;
+    return {bars, value: value ?? inner.project(state.value, inner.empty)};
   },
   // What lies behind a bar is not shown, so nobody has to choose.
   *conflicts({bars, value}) {

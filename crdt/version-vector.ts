@@ -21,7 +21,7 @@ export function coversVector(a: VersionVector, b: VersionVector): boolean {
   return true;
 }
 
-export const sameVector = (a: VersionVector, b: VersionVector): boolean => a.size === b.size && coversVector(a, b);
+export const sameVector = (a: VersionVector, b: VersionVector): boolean => coversVector(a, b) && coversVector(b, a);
 
 /** Returns `a` itself when it covers `b`. */
 export function joinVectors(a: VersionVector, b: VersionVector): VersionVector {

@@ -1,18 +1,26 @@
 // The Durable Object around one replica. It performs: storage transactions, calls to peers, sockets, the one alarm. What is
-// sent to whom and when, who may hold what, and what a command does is decided in mesh/, residency/ and schema/.
+// written, sent, answered and waited for is decided in mesh/, who may hold what in residency/, what a command does in schema/.
 import {DurableObject} from 'cloudflare:workers';
 import {toHex} from '../crdt/bytes.ts';
-import type {EventHead} from '../crdt/codec.ts';
-import {type Document, EMPTY_DOCUMENT, type EventDelta, fieldState} from '../crdt/document.ts';
-import type {Exact} from '../crdt/exact.ts';
-import {Refusal} from '../crdt/refusal.ts';
-import {coversVector, EMPTY_VECTOR, joinVectors, type VersionVector} from '../crdt/version-vector.ts';
+import {fieldState} from '../crdt/document.ts';
 import type {ReplicaId} from '../crdt/dot.ts';
-import {decodeEntryHead, type IdempotencyMark} from '../mesh/entry.ts';
-import {decodeFrame, encodeFrame, type Frame} from '../mesh/frame.ts';
+import {Refusal} from '../crdt/refusal.ts';
+import {decodeEntryHead} from '../mesh/entry.ts';
+import {ReplicaHost} from '../mesh/host.ts';
+import {previewOf} from '../mesh/intake.ts';
+import {DEFER_MS_MAX, Lanes} from '../mesh/lanes.ts';
 import {members} from '../mesh/membership.ts';
-import {type Effect, isOverdue, type Surroundings as Around} from '../mesh/replica.ts';
-import {parseVersionToken, toBase64url, versionToken} from '../mesh/version-token.ts';
+import {
+  decodeAnswer,
+  decodeRequest,
+  encodeAnswer,
+  encodeRequest,
+  type Request as PeerRequest,
+} from '../mesh/message.ts';
+import {blankReplica, type Effect, openReplica, type Replica, type ReplicaEvent} from '../mesh/replica.ts';
+import {ReplicaDamaged, type StoreEffect} from '../mesh/store.ts';
+import type {Done, Outcome, Retirement} from '../mesh/turn.ts';
+import {toBase64url, versionToken} from '../mesh/version-token.ts';
 import type {Policy} from '../residency/policy.ts';
 import type {
   Call,
@@ -21,61 +29,69 @@ import type {
   Destination,
   EntityCalls,
   EntityReply,
-  FrameReply,
+  LeaveReply,
   LogReply,
   ReadOptions,
   ReplicaReport,
   Reply,
-  RightsRequest,
 } from '../schema/calls.ts';
 import {type EntityType, PATCH, runCommand, runPatch, viewOf} from '../schema/entity-type.ts';
 import {toJson} from '../schema/json.ts';
 import {decidePlace} from '../schema/placements-of.ts';
 import {catalog, holder, tenantConfiguration} from '../schema/system-types.ts';
 import {ClientSockets} from './client-sockets.ts';
-import {admitFrame, type Admitted, tryFirst, Entity, markFor} from './entity.ts';
-import {EntityStore, ReplicaDamaged} from './entity-store.ts';
+import {type Identity, EntityStore} from './entity-store.ts';
 import {type Env, type Surroundings, surroundings} from './env.ts';
+import {markFor} from './idempotency.ts';
+import {kindOf} from './kind.ts';
 import {type Links, PEER_CALL_MS_MAX, within} from './links.ts';
 import {type Located, PeerCalls} from './peer-calls.ts';
 import {policyReader} from './policy-reader.ts';
 import {RegionalCatalog} from './regional-catalog.ts';
-import {answer, authorise, replyOf, reportOf} from './replies.ts';
-import {lackOf, Rights} from './rights.ts';
+import {answer, authorise, levelOf, refusalOf, replyOf, reportOf, requestOf} from './replies.ts';
 
-/** How long a read that names a version waits for it when the client sets no other time. */
-export const VERSION_WAIT_MS_DEFAULT = 2_000;
-/** How long the first use of an entity in a region looks for it in the others. */
-export const JOIN_WAIT_MS_MAX = 4_000;
 export const LOG_PAGE_ROWS_MAX = 500;
+/** One for all actors of the process. */
+const lanes = new Lanes();
+/** No call to a fence next door takes this long while it lives. */
+const FENCE_CALL_MS_MAX = 2_000;
+
+/** An entity that is not here is looked for in the fence at most so often. */
+const LOOK_AGAIN_MS = 5_000;
+
+/** Rows that are about to be dropped from a log, for whoever keeps them elsewhere; what it throws is logged, and they go. */
+export type Archive = (
+  call: Destination,
+  rows: readonly {readonly seq: number; readonly entry: Uint8Array}[],
+) => Promise<void>;
 
 export interface ActorOptions {
   readonly types: ReadonlyMap<string, EntityType>;
   readonly links: Links;
+  readonly archive?: Archive | undefined;
 }
 
 export type EntityActorClass = new (ctx: DurableObjectState, env: Env) => DurableObject<Env> & EntityCalls;
 
-export const createEntityActor = ({types, links}: ActorOptions): EntityActorClass =>
+/** Effects that end with the step that asked for them. */
+type Performed = Exclude<Effect, StoreEffect>;
+
+export const createEntityActor = ({types, links, archive}: ActorOptions): EntityActorClass =>
   class EntityActor extends DurableObject<Env> implements EntityCalls {
-    readonly #store = new EntityStore(this.ctx.storage.sql);
+    #store = new EntityStore(this.ctx.storage.sql);
     readonly #around: Surroundings = surroundings(this.env);
     readonly #policies = policyReader(this.#around);
     readonly #sockets = new ClientSockets(this.ctx);
     readonly #peers = new PeerCalls(this.#around, links);
     readonly #catalog = new RegionalCatalog(this.#policies, this.#peers);
-    readonly #rights = new Rights({
-      request: (region, request) =>
-        this.#peers.call(this.#entity!.identity, region, (stub, call) => stub.grant(call, request)),
-      background: work => this.ctx.waitUntil(work),
-      seek: () => this.#perform(this.#entity!.advance({type: 'seek'}, this.#now())),
-      until: (check, ms) => this.#until(check, ms),
-      wake: () => this.#wake(),
-    });
-    readonly #waiting = new Set<() => void>();
-    #entity: Entity | undefined;
+    readonly #waiting = new Map<number, (outcome: Outcome) => void>();
+    #requests = 0;
+    #lookAgainAtMs = 0;
+    #identity: Identity | undefined;
+    #type: EntityType | undefined;
+    #host: ReplicaHost | undefined;
     #damage: ReplicaDamaged | undefined;
-    #checkpointing = false;
+    #wake: ReturnType<typeof setTimeout> | undefined;
 
     constructor(ctx: DurableObjectState, env: Env) {
       super(ctx, env);
@@ -83,22 +99,98 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
     }
 
     #open(alarmAtMs: number | null): void {
-      if (!this.#store.exists()) return;
       try {
-        const stored = this.#store.load(({address}) => this.#type(address.type).shape);
-        const type = this.#type(stored.identity.address.type);
-        this.#entity = Entity.open(this.#store, type, stored, alarmAtMs ?? undefined);
+        if (!this.#store.exists()) return;
+        const identity = this.#store.identity();
+        const type = this.#typeNamed(identity.address.type);
+        this.#identity = identity;
+        this.#type = type;
+        const stored = this.#store.load(type.shape);
+        this.#host = this.#hostOf(openReplica(kindOf(type), identity.place.region, stored, alarmAtMs ?? undefined));
       } catch (error) {
-        if (!(error instanceof ReplicaDamaged)) throw error;
-        console.error('replica damaged:', error.message);
-        this.#damage = error;
+        this.#damage = damageOf(error);
+        if (!this.#damage) throw error;
+        console.error('replica damaged:', this.#damage.message);
       }
     }
 
-    #type(name: string): EntityType {
+    #typeNamed(name: string): EntityType {
       const type = types.get(name);
       if (!type) throw new Refusal('unknown-type', `there is no entity type "${name}"`);
       return type;
+    }
+
+    #hostOf(replica: Replica): ReplicaHost {
+      return new ReplicaHost(replica, {
+        around: () => ({nowMs: Date.now(), random: Math.random, newId, log: this.#store}),
+        store: (effects, next) => this.#keep(effects, next),
+        perform: effect => this.#perform(effect),
+      });
+    }
+
+    get #replica(): Replica | undefined {
+      return this.#host?.replica;
+    }
+
+    // Finding the replica.
+
+    /** The replica, or the place for one. Where there is none yet, the policy is read first: it says whether one may be. */
+    async #ready(call: Call): Promise<ReplicaHost> {
+      if (this.#identity && !isSamePlace(this.#identity, call))
+        this.#damage = new ReplicaDamaged('the storage is of another replica');
+      if (this.#host?.replica.held && !this.#damage) return this.#host;
+      const policies = await this.#policiesFor(call, true);
+      if (this.#host?.replica.held && !this.#damage) return this.#host;
+      const type = this.#typeNamed(call.address.type);
+      // A tenant's first replica has no policy to be judged by yet; its frames are, on arrival.
+      if (type.name !== tenantConfiguration.name) this.#demandPlace(call, policies);
+      const {address, place, tenantJurisdiction} = call;
+      this.#identity = {address, place, tenantJurisdiction};
+      this.#type = type;
+      const permitted = this.#peerRegions(call, policies);
+      if (this.#damage) this.#rebuild(this.#damage, kindOf(type), permitted);
+      else if (this.#host) this.#host.dispatch({type: 'policy', permitted});
+      else this.#host = this.#hostOf(blankReplica(kindOf(type), place.region, permitted));
+      return this.#host!;
+    }
+
+    /** The damaged storage is put aside, and a replica without a past is filled from the others'. */
+    #rebuild(damage: ReplicaDamaged, kind: Replica['kind'], permitted: readonly string[]): void {
+      const {place} = this.#identity!;
+      this.ctx.storage.transactionSync(() => {
+        try {
+          this.#store.quarantine(damage.salvaged, damage.message);
+        } catch (error) {
+          console.error('replica beyond repair:', String(error));
+          throw new Refusal('replica-damaged', 'the storage of the replica in this region cannot be written to');
+        }
+        this.#host = this.#hostOf(blankReplica(kind, place.region, permitted));
+        this.#host.dispatch({type: 'rebuild', salvage: damage.salvaged});
+      });
+      this.#damage = undefined;
+    }
+
+    #demandPlace({address, tenantJurisdiction, place: {region}}: Call, policies: readonly Policy[]): void {
+      const decision = decidePlace(address, policies, tenantJurisdiction, this.#around.regions, region, 'hold');
+      if (!decision.allow) throw new Refusal('residency', decision.why, {rule: decision.rule, region});
+    }
+
+    /** The other regions that may hold this entity, nearest first. */
+    #peerRegions(from: Located, policies: readonly Policy[]): readonly string[] {
+      const held = this.#replica?.held;
+      // A tenant's configuration also goes on to where it once was: a region learns from it that it is no longer served.
+      const left = from.address.type === tenantConfiguration.name && held ? [...members(held.document).values()] : [];
+      return this.#peers.regions(
+        from,
+        policies,
+        left.map(member => member.region),
+      );
+    }
+
+    async #policiesFor(call: Destination, fresh = false): Promise<readonly Policy[]> {
+      if (call.address.type !== tenantConfiguration.name) return this.#policies.read(call, fresh);
+      const held = this.#replica?.held;
+      return held ? viewOf(tenantConfiguration, held.document).policies : [];
     }
 
     // What clients and the edge call.
@@ -106,8 +198,8 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
     read(call: Call, options: ReadOptions): Promise<Reply<EntityReply>> {
       return answer(async () => {
         authorise(call, 'read');
-        const entity = await this.#find(call, options);
-        return {...replyOf(entity), digest: entity.digest};
+        const done = await this.#find(call, options);
+        return {...this.#reply(options, done), digest: this.#digest()};
       });
     }
 
@@ -124,18 +216,50 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       name: string,
       input: unknown,
       options: CommandOptions,
-      attempt: (type: EntityType, base: Document, head: EventHead) => EventDelta | undefined,
+      attempt: (type: EntityType, ...args: Parameters<Run>) => ReturnType<Run>,
     ): Promise<Reply<CommandReply>> {
       return answer(async () => {
         authorise(call, 'write');
+        const type = this.#typeNamed(call.address.type);
         const mark = options.idempotencyKey === undefined ? undefined : markFor(options.idempotencyKey, name, input);
-        const type = this.#type(call.address.type);
-        const entity = await this.#findOrCreate(call, options, () =>
-          tryFirst(type, name, mark, (base, head) => attempt(type, base, head)),
-        );
-        const run = () => this.#write(entity, name, mark, head => attempt(entity.type, entity.document, head));
-        return this.#rights.runWithin(entity, options.waitMs ?? 0, run);
+        const ageMs = options.sentAtMs === undefined ? 0 : Date.now() - options.sentAtMs;
+        const run: Run = (base, head) => attempt(type, base, head);
+        const outcome = await this.#request(call, id => {
+          const request = {...requestOf(id, options), name, mark, run};
+          return {type: 'command', request, ageMs};
+        });
+        const done = outcome as Done;
+        const dot = done.dot && {dot: `${done.dot.replica}:${done.dot.counter}`};
+        return {...this.#reply(options, done), ...dot, duplicate: done.duplicate};
       });
+    }
+
+    /** Gives the replica a request, and waits for its outcome. */
+    async #request(call: Call, event: (id: number) => ReplicaEvent): Promise<Outcome> {
+      const host = await this.#ready(call);
+      const id = ++this.#requests;
+      const settled = new Promise<Outcome>(resolve => this.#waiting.set(id, resolve));
+      try {
+        host.dispatch(event(id));
+      } catch (error) {
+        this.#waiting.delete(id);
+        throw this.#afterFailure(error);
+      }
+      const outcome = await settled;
+      if (outcome.type === 'refused') throw outcome.refusal;
+      return outcome;
+    }
+
+    async #find(call: Call, options: ReadOptions): Promise<Done> {
+      return (await this.#request(call, id => ({type: 'read', request: requestOf(id, options)}))) as Done;
+    }
+
+    #reply(options: ReadOptions, done: Done): EntityReply {
+      return replyOf(this.#type!, this.#replica!.held!.document, levelOf(options), done);
+    }
+
+    #digest(): string {
+      return this.#store.digest(this.#type!.shape, this.#replica!.held!.document);
     }
 
     log(call: Call, after: number, limit: number): Promise<Reply<LogReply>> {
@@ -156,100 +280,126 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
           };
         });
         const last = entries.at(-1);
-        return last && last.seq < this.#entity!.logRows ? {entries, next: last.seq} : {entries};
+        const {droppedUpTo} = this.#store;
+        const end = this.#replica!.held!.end;
+        return last && last.seq < end ? {entries, next: last.seq, droppedUpTo} : {entries, droppedUpTo};
       });
     }
 
     replicas(call: Call): Promise<Reply<ReplicaReport>> {
       return answer(async () => {
         authorise(call, 'read');
-        return reportOf(await this.#find(call, {}), await this.ctx.storage.getAlarm());
+        await this.#find(call, {});
+        return this.#report();
       });
     }
 
-    async peek(_call: Call): Promise<string | undefined> {
-      const entity = this.#entity;
-      return entity && toJson(viewOf(entity.type, entity.document));
+    async #report(): Promise<ReplicaReport> {
+      const {quarantined, droppedUpTo} = this.#store;
+      const alarmAtMs = await this.ctx.storage.getAlarm();
+      return reportOf(this.#replica!, {alarmAtMs, quarantined, droppedUpTo, digest: this.#digest()});
+    }
+
+    settle(call: Call): Promise<Reply<ReplicaReport>> {
+      return answer(async () => {
+        authorise(call, 'admin');
+        await this.#request(call, id => ({type: 'settle', request: requestOf(id, {})}));
+        return this.#report();
+      });
+    }
+
+    leave(call: Call, heir: string | undefined, waitMs: number): Promise<Reply<LeaveReply>> {
+      return answer(async () => {
+        authorise(call, 'admin');
+        const {region} = call.place;
+        const leaving = this.#request(call, id => ({type: 'leave', request: requestOf(id, {}), heir}));
+        this.ctx.waitUntil(leaving.catch(() => undefined));
+        const outcome = await Promise.race([leaving, within(waitMs, leaving).catch(refused)]);
+        if (outcome === undefined || outcome.type !== 'left') return {status: 'leaving', region} as const;
+        return leaveReply(outcome.proof);
+      });
+    }
+
+    fence(call: Call, region: string, lost: boolean): Promise<Reply<ReplicaReport>> {
+      return answer(async () => {
+        authorise(call, 'admin');
+        await this.#request(call, id => ({type: 'fence', request: requestOf(id, {}), region, lost}));
+        return this.#report();
+      });
+    }
+
+    async peek(call: Call): Promise<string | undefined> {
+      const held = this.#replica?.held;
+      if (!held || held.recovering) this.ctx.waitUntil(this.#lookForLoss(call));
+      return held && this.#type && toJson(viewOf(this.#type, held.document));
+    }
+
+    /** The platform's own entities come to be by frames alone, so nobody else would notice that one is gone. */
+    async #lookForLoss(call: Call): Promise<void> {
+      if (Date.now() < this.#lookAgainAtMs) return;
+      this.#lookAgainAtMs = Date.now() + LOOK_AGAIN_MS;
+      const told = await this.#around.fences.call(call.address, call.place, {type: 'ask'}).catch(() => undefined);
+      if (told?.type !== 'told' || told.replica === undefined) return;
+      const host = await this.#readyForPeers(call, this.#typeNamed(call.address.type), await this.#policiesFor(call));
+      if (host.replica.held) this.#dispatch({type: 'read', request: requestOf(++this.#requests, {})});
+      else this.#dispatch({type: 'rebuild', salvage: []});
     }
 
     // What peers call.
 
     async holders(_call: Call, id: string): Promise<readonly string[]> {
-      const entity = this.#entity;
-      if (entity?.type.name !== catalog.name) return [];
-      const {type} = catalog.fields.holders;
-      const listed = fieldState(entity.document, 'holders', type);
+      const held = this.#replica?.held;
+      if (!held || this.#type?.name !== catalog.name) return [];
+      const listed = fieldState(held.document, 'holders', catalog.fields.holders.type);
       return [...this.#around.regions.keys()].filter(region => listed.has(holder(region, id)));
     }
 
-    async vector(_call: Call): Promise<string | undefined> {
-      return this.#entity && versionToken(this.#entity.vector);
+    async exchange(call: Call, message: Uint8Array): Promise<Uint8Array> {
+      const request = decodeRequest(message);
+      if (this.#identity && !isSamePlace(this.#identity, call))
+        this.#damage = new ReplicaDamaged('the storage is of another replica');
+      if (request.type === 'probe' && !this.#replica?.held && !this.#damage) return encodeAnswer({type: 'absent'});
+      const type = this.#typeNamed(call.address.type);
+      const isHere = this.#replica?.held !== undefined;
+      if (!isHere && !this.#damage && type.replication === 'first-use') return encodeAnswer({type: 'absent'});
+      const asked =
+        request.type === 'frame' ? Math.max(request.frame.policyVersion, call.policyVersion) : call.policyVersion;
+      const policies = await this.#policiesFor({...call, policyVersion: asked});
+      const refusal = request.type === 'probe' ? undefined : this.#refusalOf(call, type, policies, request);
+      // The sender may know a policy that has not come here yet: it tries again, instead of taking this for final.
+      if (refusal !== undefined && newestOf(policies) < asked)
+        return encodeAnswer({type: 'later', why: 'that policy is not known here yet', afterMs: 250});
+      if (refusal !== undefined && request.type === 'frame') return encodeAnswer({type: 'refused', why: refusal});
+      try {
+        const host = await this.#readyForPeers(call, type, policies);
+        return encodeAnswer(host.dispatch({type: 'asked', request, bytes: message.length, refusal})!);
+      } catch (error) {
+        throw this.#afterFailure(error);
+      }
     }
 
-    async receive(call: Call, bytes: Uint8Array): Promise<FrameReply> {
-      if (this.#damage) return {type: 'later', why: this.#damage.message};
-      const frame = decodeFrame(bytes);
-      const type = this.#type(call.address.type);
-      if (!this.#entity && type.replication === 'first-use') return {type: 'absent'};
-      const newest = Math.max(frame.policyVersion, call.policyVersion);
-      const policies = await this.#policiesFor({...call, policyVersion: newest});
-      // From here on nothing waits, so the frame is admitted against the state that it is joined into.
-      const admitted = admitFrame(type.shape, this.#entity?.document ?? EMPTY_DOCUMENT, frame);
-      const refusal = this.#refusalOf(call, type, policies, admitted);
-      if (refusal !== undefined) {
-        // The sender may know a policy that has not come here yet: it tries again, instead of taking this for final.
-        if (newestOf(policies) < newest) return {type: 'later', why: 'that policy is not known here yet'};
-        return {type: 'refused', why: refusal};
-      }
-      if (!admitted) return {type: 'gap', vector: new Map(this.#entity?.vector)}; // Plain: a call clones what it carries.
-      this.#keep(call, type, policies, frame);
-      return {type: 'applied', vector: new Map(this.#entity!.vector)};
+    async #readyForPeers(call: Call, type: EntityType, policies: readonly Policy[]): Promise<ReplicaHost> {
+      if (this.#host && !this.#damage) return this.#host;
+      if (this.#damage) return this.#ready(call);
+      const {address, place, tenantJurisdiction} = call;
+      this.#identity = {address, place, tenantJurisdiction};
+      this.#type = type;
+      return (this.#host = this.#hostOf(blankReplica(kindOf(type), place.region, this.#peerRegions(call, policies))));
     }
 
     /** A tenant's configuration carries its own policy, so a frame of it is judged by what it would bring. */
-    #refusalOf(
-      call: Call,
-      type: EntityType,
-      policies: readonly Policy[],
-      admitted: Admitted | undefined,
-    ): string | undefined {
+    #refusalOf(call: Call, type: EntityType, policies: readonly Policy[], request: PeerRequest): string | undefined {
       const {address, place, tenantJurisdiction} = call;
-      const own = type.name === tenantConfiguration.name;
-      // A region that is being left must hear of it. And nothing is kept of a gap: what will fill it is judged then.
-      if (own && (this.#entity || !admitted)) return undefined;
-      const judged = own ? viewOf(tenantConfiguration, admitted!.document).policies : policies;
+      const held = this.#replica?.held;
+      let judged = policies;
+      if (type.name === tenantConfiguration.name) {
+        const preview = held || request.type !== 'frame' ? undefined : previewOf(type.shape, request.frame);
+        // A region that is being left must hear of it. And nothing is kept of a gap: what will fill it is judged then.
+        if (!preview) return undefined;
+        judged = viewOf(tenantConfiguration, preview).policies;
+      }
       const {allow, why} = decidePlace(address, judged, tenantJurisdiction, this.#around.regions, place.region, 'hold');
       return allow ? undefined : why;
-    }
-
-    #keep(call: Call, type: EntityType, policies: readonly Policy[], frame: Frame): void {
-      const effects: Effect[] = [];
-      this.#transaction(() => {
-        if (!this.#entity) effects.push(...this.#create(call, policies));
-        const entity = this.#entity!;
-        // Admitted again: a replica that was just created holds its own first event, which the frame knows nothing of.
-        const admitted = admitFrame(type.shape, entity.document, frame);
-        if (!admitted) throw new Error('a frame that was admitted is not any more');
-        effects.push(...entity.keep(frame, admitted, this.#now()));
-      });
-      this.#perform(effects);
-      this.#changed();
-    }
-
-    async grant(call: Call, request: RightsRequest): Promise<Exact> {
-      const entity = this.#entity;
-      if (!entity || entity.identity.replica !== request.donor) return 0;
-      const policies = await this.#policiesFor(call);
-      const {address, place, tenantJurisdiction} = entity.identity;
-      const {regions} = this.#around;
-      const {allow} = decidePlace(address, policies, tenantJurisdiction, regions, place.region, 'hold');
-      if (!allow || !entity.boundedFields().includes(request.field)) return 0;
-      const {amount, effects} = this.#transaction(() =>
-        entity.grant(request.field, request.receiver as ReplicaId, request, this.#now()),
-      );
-      this.#perform(effects);
-      if (amount !== 0) this.#changed();
-      return amount;
     }
 
     // Sockets.
@@ -258,7 +408,7 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
       const call = JSON.parse(decodeURIComponent(request.headers.get('Sangam-Call')!)) as Call;
       const found = await answer(async () => {
         authorise(call, 'read');
-        return replyOf(await this.#find(call, {}));
+        return this.#reply({}, await this.#find(call, {}));
       });
       if (!found.ok) return Response.json(found.problem, {status: found.problem.status});
       return this.#sockets.accept(call, request, found.value);
@@ -276,289 +426,237 @@ export const createEntityActor = ({types, links}: ActorOptions): EntityActorClas
 
     /** Runs at least once, and must not throw: after seven throws an alarm is gone for good. */
     override async alarm(): Promise<void> {
-      const entity = this.#entity;
-      if (!entity) return;
       try {
-        if (entity.mesh.armedAtMs === undefined) entity.unsettle();
-        this.#perform(entity.advance({type: 'alarm'}, this.#now()));
-        if (!entity.registered) await this.#register(entity);
+        this.#host?.dispatch({type: 'alarm'});
       } catch (error) {
-        console.error('alarm:', error);
+        console.error('alarm:', String(this.#afterFailure(error)));
         await this.ctx.storage.setAlarm(Date.now() + PEER_CALL_MS_MAX);
       }
     }
 
-    // Finding and making the replica.
+    // Performing.
 
-    /** For reads: the replica here, or one that joins those elsewhere; never a new entity. */
-    async #find(call: Call, options: ReadOptions): Promise<Entity> {
-      if (this.#damage) throw this.#damage;
-      const entity = this.#entity ?? (await this.#join(call));
-      // Alarms have been lost before, and nobody else would notice while nothing is written.
-      if (isOverdue(entity.mesh, Date.now())) this.#perform(entity.advance({type: 'alarm'}, this.#now()));
-      await this.#catchUp(entity, options);
-      return entity;
-    }
-
-    /** For commands. What can be done here is done without asking another region, so that a new replica acknowledges at once. */
-    async #findOrCreate(call: Call, options: ReadOptions, tryFirst: () => Refusal | undefined): Promise<Entity> {
-      if (this.#damage) throw this.#damage;
-      if (!this.#entity) {
-        const refusal = tryFirst();
-        if (refusal) await this.#joinFor(call, options.waitMs ?? 0, refusal);
-      }
-      if (!this.#entity) {
-        const policies = await this.#policiesFor(call, true);
-        if (!this.#entity) this.#perform(this.#transaction(() => this.#create(call, policies)));
-        this.#registerSoon();
-      }
-      await this.#catchUp(this.#entity!, options);
-      return this.#entity!;
-    }
-
-    /**
-     * For a command that an entity without a past refuses, such as the first sale in a region. Where the entity is known to
-     * be elsewhere, the refusal stands unless its caller waits, and the replica comes to be meanwhile.
-     */
-    async #joinFor(call: Call, waitMs: number, refusal: Refusal): Promise<void> {
-      const joined = this.#join(call);
-      this.ctx.waitUntil(joined.catch(() => undefined)); // At once: it may fail before the catalog has answered.
-      const holders = await this.#catalog.holders(call, call.place.region).catch(() => []);
-      if (holders.length === 0) return void (await joined); // Says 404, or 503 if it cannot know.
-      if (await within(waitMs, joined).catch(() => undefined)) return;
-      const code = lackOf(refusal)
-        ? 'rights-exhausted'
-        : refusal.code === 'not-found'
-          ? 'version-not-reached'
-          : refusal.code;
-      const why = `not here yet; ${holders.join(', ')} may have it`;
-      throw new Refusal(code, why, {...refusal.facts, elsewhere: {}, unheard: holders, retryAfter: 1});
-    }
-
-    async #join(call: Call): Promise<Entity> {
-      const policies = await this.#policiesFor(call, true);
-      this.#demandPlace(call, policies);
-      const others = this.#peerRegions(call, policies);
-      const asked = await Promise.allSettled(others.map(region => this.#vectorAt(call, region)));
-      const found = asked.flatMap(one =>
-        one.status === 'fulfilled' && one.value ? [parseVersionToken(one.value)!] : [],
-      );
-      if (!this.#entity) {
-        if (found.length === 0) this.#refuseMissing(call, others, asked);
-        this.#perform(this.#transaction(() => this.#create(call, policies)));
-        this.#registerSoon();
-      }
-      const entity = this.#entity!;
-      const wanted = found.reduce<VersionVector>(joinVectors, EMPTY_VECTOR);
-      if (!(await this.#until(() => coversVector(entity.vector, wanted), JOIN_WAIT_MS_MAX)))
-        throw new Refusal('version-not-reached', 'the entity is being fetched from another region', {retryAfter: 1});
-      return entity;
-    }
-
-    /** What another region holds of this entity. Its catalog is asked first: to ask an object that is not there makes one. */
-    async #vectorAt(call: Call, region: string): Promise<string | undefined> {
-      if (!(await this.#catalog.holders(call, region)).includes(region)) return undefined;
-      return this.#peers.call(call, region, (stub, to) => stub.vector(to), JOIN_WAIT_MS_MAX);
-    }
-
-    #refuseMissing(call: Call, others: readonly string[], asked: readonly PromiseSettledResult<unknown>[]): never {
-      const lost = others.filter((_region, index) => asked[index]!.status === 'rejected');
-      const what = `${call.address.type} "${call.address.id}"`;
-      if (lost.length === 0) throw new Refusal('not-found', `no region holds ${what}`);
-      const why = `${what} is not in ${call.place.region}, and ${lost.join(', ')} cannot be asked`;
-      throw new Refusal('region-unreachable', why, {regions: lost, retryAfter: 1});
-    }
-
-    #demandPlace({address, tenantJurisdiction, place: {region}}: Call, policies: readonly Policy[]): void {
-      const decision = decidePlace(address, policies, tenantJurisdiction, this.#around.regions, region, 'hold');
-      if (!decision.allow) throw new Refusal('residency', decision.why, {rule: decision.rule, region});
-    }
-
-    /** Mints the replica, inside a transaction. */
-    #create(call: Call, policies: readonly Policy[]): readonly Effect[] {
-      const {address, place, tenantJurisdiction} = call;
-      const type = this.#type(address.type);
-      // A tenant's first replica has no policy to be judged by yet; its frames are, on arrival.
-      if (type.name !== tenantConfiguration.name) this.#demandPlace(call, policies);
-      const replica = toHex(crypto.getRandomValues(new Uint8Array(8))) as ReplicaId;
-      const identity = {address, place, tenantJurisdiction, replica};
-      const peers = this.#peerRegions(call, policies);
-      const {entity, effects} = Entity.create(this.#store, type, identity, peers, this.#now());
-      this.#entity = entity;
-      return effects;
-    }
-
-    /** The other regions that may hold this entity, nearest first. */
-    #peerRegions(from: Located, policies: readonly Policy[]): readonly string[] {
-      // A tenant's configuration also goes on to where it once was: a region learns from it that it is no longer served.
-      const left = from.address.type === tenantConfiguration.name && this.#entity ? members(this.#entity.document) : [];
-      return this.#peers.regions(
-        from,
-        policies,
-        left.map(member => member.region),
-      );
-    }
-
-    async #policiesFor(call: Destination, fresh = false): Promise<readonly Policy[]> {
-      if (call.address.type !== tenantConfiguration.name) return this.#policies.read(call, fresh);
-      return this.#entity ? viewOf(tenantConfiguration, this.#entity.document).policies : [];
-    }
-
-    async #catchUp(entity: Entity, {minVersion, waitMs = VERSION_WAIT_MS_DEFAULT}: ReadOptions): Promise<void> {
-      if (minVersion === undefined) return;
-      const wanted = parseVersionToken(minVersion);
-      if (!wanted) throw new Refusal('invalid-version', 'Sangam-Min-Version is no version token');
-      if (coversVector(entity.vector, wanted)) return;
-      this.#perform(entity.advance({type: 'seek'}, this.#now()));
-      if (!(await this.#until(() => coversVector(entity.vector, wanted), waitMs)))
-        throw new Refusal('version-not-reached', `not seen here within ${waitMs} ms`, {retryAfter: 1});
-    }
-
-    // Writing.
-
-    #write(
-      entity: Entity,
-      command: string,
-      mark: IdempotencyMark | undefined,
-      run: Parameters<Entity['write']>[2],
-    ): CommandReply {
-      const known = mark && entity.find(mark);
-      if (known) return {...replyOf(entity), dot: `${known.replica}:${known.counter}`, duplicate: true};
-      const {dot, effects} = this.#transaction(() => entity.write(command, mark, run, this.#now()));
-      this.#perform(effects);
-      if (!dot) return {...replyOf(entity), duplicate: false};
-      this.#changed();
-      return {...replyOf(entity), dot: `${dot.replica}:${dot.counter}`, duplicate: false};
-    }
-
-    #transaction<T>(run: () => T): T {
-      const before = this.#entity;
+    #keep(effects: readonly StoreEffect[], next: Replica): void {
       try {
-        return this.ctx.storage.transactionSync(run);
+        this.ctx.storage.transactionSync(() => this.#store.apply(next.kind.shape, this.#identity!, effects));
       } catch (error) {
-        this.#entity = before; // A replica whose creation was rolled back never was.
+        // The transaction is undone, and so is what the store took for written.
+        this.#store = new EntityStore(this.ctx.storage.sql);
+        if (this.#store.exists()) this.#store.load(next.kind.shape);
         throw error;
       }
     }
 
-    #changed(): void {
-      const entity = this.#entity!;
-      if (entity.type.name === tenantConfiguration.name) {
-        const {policies} = viewOf(tenantConfiguration, entity.document);
-        this.#perform(entity.permit(this.#peerRegions(entity.identity, policies), this.#now()));
+    /** A step that could not be kept has answered nobody: who waits is told, or would wait for ever. */
+    #afterFailure(error: unknown): unknown {
+      const damage = damageOf(error);
+      if (damage) {
+        console.error('replica damaged:', damage.message);
+        this.#damage = damage;
+        error = new Refusal('replica-damaged', 'the replica in this region is damaged, and is being fetched anew', {
+          retryAfter: 1,
+        });
       }
-      this.#wake();
-      if (this.#sockets.count > 0) this.#sockets.publish(replyOf(entity));
-      if (!entity.isCheckpointDue() || this.#checkpointing) return;
-      this.#checkpointing = true;
-      this.ctx.waitUntil(this.#checkpointLater(entity));
+      const refusal = refusalOf(error);
+      const replica = this.#replica;
+      if (!refusal || !replica) return error;
+      for (const {request} of replica.waiting) this.#waiting.get(request.id)?.({type: 'refused', refusal});
+      // What the step was to learn is not known: everything that is under way starts anew, from what is on disk.
+      if (!this.#damage) this.#reopen(replica);
+      return refusal;
     }
 
-    /** In an event of its own, so that no reply waits for it. */
-    async #checkpointLater(entity: Entity): Promise<void> {
+    #reopen({kind, region, permitted, calls}: Replica): void {
+      const open = this.#store.exists()
+        ? openReplica(kind, region, this.#store.load(kind.shape), 0)
+        : blankReplica(kind, region, permitted);
+      this.#host = this.#hostOf({...open, calls});
+      this.ctx.waitUntil(scheduler.wait(0).then(() => this.#dispatch({type: 'alarm'})));
+    }
+
+    /** An event that nobody waits for. */
+    #dispatch(event: ReplicaEvent): void {
       try {
-        await scheduler.wait(0);
-        this.#transaction(() => entity.writeCheckpoint());
-      } finally {
-        this.#checkpointing = false;
-      }
-    }
-
-    #wake(): void {
-      for (const check of this.#waiting) check();
-    }
-
-    /** Resolves to whether `check` came true in time; it is looked at whenever something changed here. */
-    async #until(check: () => boolean, ms: number): Promise<boolean> {
-      if (check()) return true;
-      let notify: (() => void) | undefined;
-      const came = new Promise<void>(resolve => {
-        notify = () => check() && resolve();
-        this.#waiting.add(notify);
-      });
-      try {
-        await within(ms, came);
-      } catch {
-        // The deadline: `check` says below what there is.
-      } finally {
-        this.#waiting.delete(notify!);
-      }
-      return check();
-    }
-
-    // Gossip.
-
-    #now(): Around {
-      return {nowMs: Date.now(), random: Math.random};
-    }
-
-    #perform(effects: readonly Effect[]): void {
-      for (const effect of effects)
-        switch (effect.type) {
-          case 'send':
-            this.ctx.waitUntil(this.#send(effect));
-            break;
-          case 'arm':
-            this.ctx.waitUntil(this.ctx.storage.setAlarm(effect.atMs));
-            break;
-          case 'disarm':
-            // The alarm that registers the entity is kept.
-            if (this.#entity!.registered) this.ctx.waitUntil(this.ctx.storage.deleteAlarm());
-            break;
-          default:
-            effect satisfies never;
-        }
-    }
-
-    async #send(effect: Effect & {type: 'send'}): Promise<void> {
-      const entity = this.#entity!;
-      const {to: region, unreached: told} = effect;
-      try {
-        const {identity} = entity;
-        const policies = await this.#policiesFor({...identity, policyVersion: 0});
-        const permitted = this.#peerRegions(identity, policies);
-        this.#perform(entity.permit(permitted, this.#now()));
-        if (!permitted.includes(region)) return; // It is no peer any more; nothing of this leaves.
-        const version = newestOf(policies);
-        if (entity.type.replication === 'first-use' && entity.mesh.peers.get(region)?.status === 'unheard') {
-          // Listed here before the others are asked: of two replicas that come to be at once, one finds the other.
-          await this.#register(entity);
-          if (!(await this.#catalog.holders(identity, region)).includes(region)) {
-            this.#perform(entity.advance({type: 'answered', region, answer: {type: 'absent'}, told}, this.#now()));
-            return;
-          }
-        }
-        // Built after the wait, so that writes that came meanwhile travel along.
-        const frame = encodeFrame(entity.frameFor(effect, version));
-        const answer = await this.#peers.call(identity, region, (stub, call) => stub.receive(call, frame));
-        if (answer.type === 'later') throw new Error(answer.why);
-        this.#perform(entity.advance({type: 'answered', region, answer, told}, this.#now()));
+        this.#host!.dispatch(event);
       } catch (error) {
-        if (error instanceof ReplicaDamaged) console.error('gossip:', error.message);
-        this.#perform(entity.advance({type: 'failed', region}, this.#now()));
+        console.error(`${event.type}:`, String(this.#afterFailure(error)));
       }
-      this.#wake(); // A search may be over without anything having changed.
     }
 
-    // The catalog.
-
-    #registerSoon(): void {
-      const entity = this.#entity!;
-      if (entity.registered) return;
-      const again = async () => {
-        // An alarm that stands tries it again as well.
-        if (entity.mesh.armedAtMs === undefined) await this.ctx.storage.setAlarm(Date.now() + PEER_CALL_MS_MAX);
-      };
-      this.ctx.waitUntil(this.#register(entity).catch(again));
+    #perform(effect: Performed): void {
+      switch (effect.type) {
+        case 'clear':
+          return this.ctx.waitUntil(this.#clear(effect.to, effect.find));
+        case 'call':
+          return this.ctx.waitUntil(this.#call(effect));
+        case 'fence':
+          return this.ctx.waitUntil(this.#callFence(effect));
+        case 'find':
+          return this.ctx.waitUntil(this.#findIn(effect.region));
+        case 'list':
+          return this.ctx.waitUntil(this.#list());
+        case 'register':
+          return this.ctx.waitUntil(this.#register());
+        case 'reply':
+          this.#waiting.get(effect.id)?.(effect.outcome);
+          this.#waiting.delete(effect.id);
+          if (this.#waiting.size === 0) clearTimeout(this.#wake);
+          return;
+        case 'arm':
+          return this.ctx.waitUntil(this.ctx.storage.setAlarm(effect.atMs));
+        case 'disarm':
+          return this.ctx.waitUntil(this.ctx.storage.deleteAlarm());
+        case 'wake':
+          clearTimeout(this.#wake);
+          // Only while somebody waits for an answer, so it keeps nothing awake that would sleep.
+          this.#wake = setTimeout(() => this.#dispatch({type: 'woken'}), Math.max(0, effect.atMs - Date.now()));
+          return;
+        case 'changed':
+          return this.#changed();
+        case 'tidy':
+          return this.ctx.waitUntil(scheduler.wait(0).then(() => this.#dispatch({type: 'tidy'})));
+        case 'archive':
+          if (archive) this.ctx.waitUntil(this.#archive(effect.rows));
+          return;
+        default:
+          return effect satisfies never;
+      }
     }
 
-    async #register(entity: Entity): Promise<void> {
-      if (entity.registered) return;
-      await this.#catalog.enter(entity.identity);
-      if (entity.registered) return;
-      entity.markRegistered();
-      if (entity.mesh.armedAtMs === undefined) await this.ctx.storage.deleteAlarm();
+    #changed(): void {
+      const {document} = this.#replica!.held!;
+      if (this.#type!.name === tenantConfiguration.name) {
+        const permitted = this.#peerRegions(this.#identity!, viewOf(tenantConfiguration, document).policies);
+        this.ctx.waitUntil(Promise.resolve().then(() => this.#dispatch({type: 'policy', permitted})));
+      }
+      if (this.#sockets.count > 0) this.#sockets.publish(replyOf(this.#type!, document, {type: 'local'}, NOTHING_MORE));
+    }
+
+    /** Whether a frame may go to a region: decided anew for each, since policies change while frames wait. */
+    async #clear(to: string, find: boolean): Promise<void> {
+      let policyVersion = 0;
+      let verdict: (ReplicaEvent & {type: 'cleared'})['verdict'] = 'go';
+      try {
+        const identity = this.#identity!;
+        const policies = await this.#policiesFor({...identity, policyVersion: 0});
+        policyVersion = newestOf(policies);
+        const permitted = this.#peerRegions(identity, policies);
+        this.#dispatch({type: 'policy', permitted});
+        if (!permitted.includes(to)) verdict = 'denied';
+        else if (find) {
+          // Listed here before the others are asked: of two replicas that come to be at once, one finds the other.
+          if (!this.#replica!.held?.registered) await this.#enter();
+          if (!(await this.#catalog.holders(identity, to)).includes(to)) verdict = 'absent';
+        }
+      } catch {
+        verdict = 'failed';
+      }
+      this.#dispatch({type: 'cleared', to, verdict, policyVersion});
+    }
+
+    async #call({call, to, bytes, lane, isRetry}: Performed & {type: 'call'}): Promise<void> {
+      const ticket = lanes.admit(lane, isRetry);
+      if (!ticket) {
+        const afterMs = Math.ceil(Math.random() * DEFER_MS_MAX);
+        return this.#dispatch({type: 'deferred', call, afterMs});
+      }
+      try {
+        const answered = await this.#peers.call(this.#identity!, to, (stub, there) => stub.exchange(there, bytes));
+        ticket.done(true);
+        this.#dispatch({type: 'returned', call, bytes: answered});
+      } catch {
+        this.#dispatch({type: 'failed', call});
+      } finally {
+        ticket.done(false);
+      }
+    }
+
+    async #callFence({call, request}: Performed & {type: 'fence'}): Promise<void> {
+      try {
+        const {address, place} = this.#identity!;
+        const told = await within(FENCE_CALL_MS_MAX, this.#around.fences.call(address, place, request));
+        this.#dispatch({type: 'fenced', call, answer: told});
+      } catch {
+        this.#dispatch({type: 'failed', call});
+      }
+    }
+
+    /** What another region holds of this entity. Its catalog is asked first: to ask an object that is not there makes one. */
+    async #findIn(region: string): Promise<void> {
+      const identity = this.#identity!;
+      try {
+        const isThere = (await this.#catalog.holders(identity, region)).includes(region);
+        const probe = encodeRequest({type: 'probe'});
+        const told =
+          isThere &&
+          decodeAnswer(await this.#peers.call(identity, region, (stub, there) => stub.exchange(there, probe)));
+        const outcome =
+          told && told.type === 'applied' ? told.vector : told && told.type !== 'absent' ? 'failed' : 'absent';
+        this.#dispatch({type: 'found', region, outcome});
+      } catch {
+        this.#dispatch({type: 'found', region, outcome: 'failed'});
+      }
+    }
+
+    async #list(): Promise<void> {
+      const {place} = this.#identity!;
+      const holders = await this.#catalog.holders(this.#identity!, place.region).catch(() => undefined);
+      this.#dispatch({type: 'listed', holders});
+    }
+
+    async #register(): Promise<void> {
+      await this.#enter().catch(() => this.#dispatch({type: 'registered', ok: false}));
+    }
+
+    async #enter(): Promise<void> {
+      await this.#catalog.enter(this.#identity!);
+      this.#dispatch({type: 'registered', ok: true});
+    }
+
+    async #archive(rows: (Effect & {type: 'archive'})['rows']): Promise<void> {
+      try {
+        await archive!({...this.#identity!, policyVersion: 0}, rows);
+      } catch (error) {
+        console.error('archive:', error);
+      }
     }
   };
 
+type Run = (
+  ...args: [base: Parameters<typeof runPatch>[1], head: Parameters<typeof runPatch>[2]]
+) => ReturnType<typeof runPatch>;
+
+const NOTHING_MORE: Done = {type: 'done', duplicate: false, regions: 1};
+
+const newId = (): ReplicaId => toHex(crypto.getRandomValues(new Uint8Array(8))) as ReplicaId;
+
 const newestOf = (policies: readonly Policy[]): number => Math.max(0, ...policies.map(policy => policy.version));
+
+const isSamePlace = ({address, place}: Identity, call: Call): boolean =>
+  address.tenant === call.address.tenant &&
+  address.type === call.address.type &&
+  address.id === call.address.id &&
+  place.region === call.place.region &&
+  place.jurisdiction === call.place.jurisdiction;
+
+/** Damage that the store found, or that SQLite did. */
+function damageOf(error: unknown): ReplicaDamaged | undefined {
+  if (error instanceof ReplicaDamaged) return error;
+  const text = error instanceof Error ? error.message : '';
+  return /SQLITE_(CORRUPT|NOTADB)|malformed|not a database/.test(text) ? new ReplicaDamaged(text) : undefined;
+}
+
+function refused(error: unknown): undefined {
+  if (error instanceof Refusal) throw error;
+  return undefined;
+}
+
+const leaveReply = ({region, replica, epoch, heir, vector, heldBy}: Retirement): LeaveReply => ({
+  status: 'left',
+  region,
+  replica,
+  epoch,
+  heir,
+  version: versionToken(vector),
+  heldBy,
+});

@@ -8,6 +8,11 @@ export const directLinks: Links = {carry: (_from, _to, call) => call()};
 /** A peer that has not answered by then counts as unreachable; a call left open would be billed for minutes. */
 export const PEER_CALL_MS_MAX = 5_000;
 
+/** A call did not get through. Whether it was made there is not known. */
+export class LinkDown extends Error {
+  override name = 'LinkDown';
+}
+
 export class DeadlineExceeded extends Error {
   override readonly name = 'DeadlineExceeded';
 }

@@ -23,23 +23,28 @@ export const nameTag = (key: string, ...parts: readonly string[]): string =>
 const objectName = (key: string, {tenant, type, id}: Address, {region, jurisdiction}: Placement): string =>
   nameTag(key, 'entity', jurisdiction ?? '', region, tenant, type, id);
 
+/** An object of a namespace by its name, at a place. */
+export type Placed = (namespace: Namespace, name: string, place: Placement) => unknown;
+
 /** For Cloudflare: the jurisdiction is enforced by the namespace, the region is a hint. */
-export function jurisdictionPlaces(namespace: Namespace, key: string, table: RegionTable): Places {
-  return {
-    stub(address, place) {
-      const held = place.jurisdiction
-        ? namespace.jurisdiction(place.jurisdiction as DurableObjectJurisdiction)
-        : namespace;
-      const id = held.idFromName(objectName(key, address, place));
-      const locationHint = table.get(place.region)!.hint as DurableObjectLocationHint;
-      return held.get(id, {locationHint}) as EntityCalls;
-    },
+export const placedByJurisdiction =
+  (table: RegionTable): Placed =>
+  (namespace, name, place) => {
+    const held = place.jurisdiction
+      ? namespace.jurisdiction(place.jurisdiction as DurableObjectJurisdiction)
+      : namespace;
+    const locationHint = table.get(place.region)!.hint as DurableObjectLocationHint;
+    return held.get(held.idFromName(name), {locationHint});
   };
-}
 
 /** For workerd, where `jurisdiction()` throws and hints do nothing: the name alone tells places apart. */
-export function namedPlaces(namespace: Namespace, key: string): Places {
-  return {
-    stub: (address, place) => namespace.get(namespace.idFromName(objectName(key, address, place))) as EntityCalls,
-  };
-}
+export const placedByName: Placed = (namespace, name) => namespace.get(namespace.idFromName(name));
+
+export const placesOf = (placed: Placed, namespace: Namespace, key: string): Places => ({
+  stub: (address, place) => placed(namespace, objectName(key, address, place), place) as EntityCalls,
+});
+
+export const jurisdictionPlaces = (namespace: Namespace, key: string, table: RegionTable): Places =>
+  placesOf(placedByJurisdiction(table), namespace, key);
+
+export const namedPlaces = (namespace: Namespace, key: string): Places => placesOf(placedByName, namespace, key);

@@ -2,7 +2,7 @@
 // The head can be read without the delta, and the delta without knowing the command.
 import {DecodeError, EncodeError, fromHex, Reader, toHex, Writer} from '../crdt/bytes.ts';
 import type {EventHead} from '../crdt/codec.ts';
-import {decodeDelta, type Document, encodeDelta, type EventDelta, type Shape} from '../crdt/document.ts';
+import {decodeDelta, type Delta, encodeDelta, type EventDelta, type Shape} from '../crdt/document.ts';
 import {REPLICA_ID_BYTES, type ReplicaId} from '../crdt/dot.ts';
 import {decodeTime, encodeTime} from '../crdt/hybrid-clock.ts';
 
@@ -24,6 +24,12 @@ export interface EntryHead extends EventHead {
 
 export const JOIN = '$join';
 export const TRANSFER = '$transfer';
+export const PROMOTE = '$promote';
+export const FENCE = '$fence';
+export const LEAVE = '$leave';
+export const UNDO = '$undo';
+export const FOLD = '$fold';
+export const FORGET = '$forget';
 export const isSystemEvent = (command: string): boolean => command.startsWith('$');
 
 /** 1 was before deltas were partial states. */
@@ -63,7 +69,7 @@ function readHead(reader: Reader): EntryHead {
 
 export const decodeEntryHead = (bytes: Uint8Array): EntryHead => readHead(new Reader(bytes));
 
-export function decodeEntry(shape: Shape, bytes: Uint8Array): {head: EntryHead; document: Document} {
+export function decodeEntry(shape: Shape, bytes: Uint8Array): {head: EntryHead; document: Delta} {
   if (bytes.length > ENTRY_BYTES_MAX) throw new DecodeError('entry too large');
   const reader = new Reader(bytes);
   const head = readHead(reader);

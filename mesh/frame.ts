@@ -1,16 +1,48 @@
 // A frame: a run of log entries, and the vector that its receiver must already cover (the causal delta-merging condition
 // of Almeida, Shoker, Baquero 2018). Entries travel as the bytes that were stored.
-import {DecodeError, Reader, Writer} from '../crdt/bytes.ts';
+import {DecodeError, fromHex, Reader, toHex, Writer} from '../crdt/bytes.ts';
 import {decodeVector, encodeVector} from '../crdt/codec.ts';
 import type {Shape} from '../crdt/document.ts';
-import type {Dot} from '../crdt/dot.ts';
+import {type Dot, REPLICA_ID_BYTES, type ReplicaId} from '../crdt/dot.ts';
 import {counterOf, type VersionVector, withDot} from '../crdt/version-vector.ts';
+import {decodeMarks, encodeMarks, type Mark} from './keys.ts';
 
 export const FRAME_BYTES_MAX = 256 * 1024;
 /** What a frame leaves free of entries for its head. */
 export const FRAME_ENTRIES_BYTES_MAX = FRAME_BYTES_MAX - 8 * 1024;
-export const PROTOCOL = 1;
+/** 1 had entries alone. */
+export const PROTOCOL = 2;
+/** Bytes of a snapshot that travel at once. */
+export const CHUNK_BYTES = 128 * 1024;
 const PULL = 1;
+
+/** What a receiver has of a snapshot that is on its way. */
+export interface Staged {
+  readonly snapshot: string;
+  readonly chunks: number;
+}
+
+/** What a frame carries beside entries, for a receiver that the log does not reach back to, or costs more than the state. */
+export type Body =
+  | {readonly type: 'entries'}
+  /** What changed since the condition, coalesced: one partial state. */
+  | {readonly type: 'changes'; readonly bytes: Uint8Array}
+  /** A whole state. */
+  | {readonly type: 'state'; readonly bytes: Uint8Array}
+  /** Asks for digests by key range; the frame's `since` is what its sender has. */
+  | {readonly type: 'offer'}
+  /** The ranges of keys in which the digests differ. */
+  | {readonly type: 'ranges'; readonly bytes: Uint8Array}
+  /** Part of a state that does not fit into one frame. It is kept until all are there, and then joined at once. */
+  | {
+      readonly type: 'chunk';
+      readonly snapshot: string;
+      readonly index: number;
+      readonly total: number;
+      readonly bytes: Uint8Array;
+    };
+
+const BODIES = ['entries', 'changes', 'state', 'offer', 'ranges', 'chunk'] as const;
 
 export interface Frame {
   /** Version of the policy that let the frame out: a receiver that knows less reads up on it first. */
@@ -18,13 +50,65 @@ export interface Frame {
   readonly schemaHash: number;
   /** The region that sends, which is where the answer's consequences go. */
   readonly from: string;
+  /** The replica that sends, and the membership that it knows. */
+  readonly replica: ReplicaId;
+  readonly epoch: number;
   /** What the receiver must cover for these entries to be applied. */
   readonly since: VersionVector;
   /** Set when the sender asks for everything it lacks: what it has. */
   readonly pull?: VersionVector;
+  readonly staged?: Staged | undefined;
   /** Regions the sender cannot reach; the receiver passes on what they lack. */
   readonly relay: readonly string[];
   readonly entries: readonly Uint8Array[];
+  readonly body: Body;
+  /** Idempotency keys of what the body brings, which entries carry themselves. */
+  readonly marks: readonly Mark[];
+}
+
+function encodeStaged(writer: Writer, staged: Staged | undefined): void {
+  writer.varint(staged ? staged.chunks : 0);
+  if (staged && staged.chunks > 0) writer.raw(fromHex(staged.snapshot));
+}
+
+function decodeStaged(reader: Reader): Staged | undefined {
+  const chunks = reader.varint();
+  return chunks === 0 ? undefined : {snapshot: toHex(reader.raw(SNAPSHOT_ID_BYTES)), chunks};
+}
+
+export const SNAPSHOT_ID_BYTES = 8;
+
+function encodeBody(writer: Writer, body: Body): void {
+  writer.byte(BODIES.indexOf(body.type));
+  if (body.type === 'chunk') {
+    writer.raw(fromHex(body.snapshot));
+    writer.varint(body.index);
+    writer.varint(body.total);
+  }
+  if ('bytes' in body) writer.bytes(body.bytes);
+}
+
+function decodeBody(reader: Reader): Body {
+  const type = BODIES[reader.byte()];
+  switch (type) {
+    case 'entries':
+    case 'offer':
+      return {type};
+    case 'changes':
+    case 'state':
+    case 'ranges':
+      return {type, bytes: reader.bytes().slice()};
+    case 'chunk': {
+      const snapshot = toHex(reader.raw(SNAPSHOT_ID_BYTES));
+      const [index, total] = [reader.varint(), reader.varint()];
+      if (index >= total) throw new DecodeError('a chunk beyond the last');
+      return {type, snapshot, index, total, bytes: reader.bytes().slice()};
+    }
+    case undefined:
+      throw new DecodeError('unknown body of a frame');
+    default:
+      return type satisfies never;
+  }
 }
 
 export function encodeFrame(frame: Frame): Uint8Array {
@@ -35,29 +119,44 @@ export function encodeFrame(frame: Frame): Uint8Array {
   writer.varint(frame.schemaHash);
   writer.varint(frame.policyVersion);
   writer.string(frame.from);
+  writer.raw(fromHex(frame.replica));
+  writer.varint(frame.epoch);
   encodeVector(writer, frame.since);
-  if (frame.pull) encodeVector(writer, frame.pull);
+  if (frame.pull) {
+    encodeVector(writer, frame.pull);
+    encodeStaged(writer, frame.staged);
+  }
   writer.varint(frame.relay.length);
   for (const region of frame.relay) writer.string(region);
   writer.varint(frame.entries.length);
   for (const entry of frame.entries) writer.bytes(entry);
+  encodeBody(writer, frame.body);
+  if (frame.body.type !== 'entries') encodeMarks(writer, frame.marks);
   return writer.finish();
 }
 
 export function decodeFrame(bytes: Uint8Array): Frame {
   if (bytes.length > FRAME_BYTES_MAX) throw new DecodeError('frame too large');
   const reader = new Reader(bytes);
-  reader.byte(); // The sender's protocol; what matters is the least reader.
+  if (reader.byte() < PROTOCOL) throw new DecodeError('frame of a protocol that is not spoken any more');
   if (reader.byte() > PROTOCOL) throw new DecodeError('frame for a newer protocol');
   const flags = reader.byte();
   if (flags > PULL) throw new DecodeError('unknown flags of a frame');
-  const head = {schemaHash: reader.varint(), policyVersion: reader.varint(), from: reader.string()};
+  const head = {
+    schemaHash: reader.varint(),
+    policyVersion: reader.varint(),
+    from: reader.string(),
+    replica: toHex(reader.raw(REPLICA_ID_BYTES)) as ReplicaId,
+    epoch: reader.varint(),
+  };
   const since = decodeVector(reader);
-  const pull = flags === PULL ? {pull: decodeVector(reader)} : {};
+  const pull = flags === PULL ? {pull: decodeVector(reader), staged: decodeStaged(reader)} : {};
   const relay = Array.from({length: reader.count()}, () => reader.string());
   const entries = Array.from({length: reader.count()}, () => reader.bytes().slice());
+  const body = decodeBody(reader);
+  const marks = body.type === 'entries' ? [] : decodeMarks(reader);
   reader.end();
-  return {...head, since, ...pull, relay, entries};
+  return {...head, since, ...pull, relay, entries, body, marks};
 }
 
 /** FNV-1a over the names and codes of the fields: tells builds apart in logs, decides nothing. */
@@ -83,8 +182,12 @@ export function selectSome(
   tail: readonly LogEntry[],
   vector: VersionVector,
   wanted: (dot: Dot) => boolean,
+  bytesMax: number = FRAME_ENTRIES_BYTES_MAX,
 ): {entries: readonly Uint8Array[]; since: VersionVector} {
-  const chosen = fitting(tail.filter(entry => wanted(entry.dot)));
+  const chosen = fitting(
+    tail.filter(entry => wanted(entry.dot)),
+    bytesMax,
+  );
   const last = chosen.at(-1);
   if (!last) return {entries: [], since: vector};
   const since = new Map(vector);
@@ -97,11 +200,9 @@ export function selectSome(
 }
 
 /** As many as one frame takes; always one. */
-function fitting(entries: readonly LogEntry[]): readonly LogEntry[] {
+function fitting(entries: readonly LogEntry[], bytesMax: number): readonly LogEntry[] {
   let bytes = 0;
-  const end = entries.findIndex(
-    (entry, index) => (bytes += entry.bytes.length + 4) > FRAME_ENTRIES_BYTES_MAX && index > 0,
-  );
+  const end = entries.findIndex((entry, index) => (bytes += entry.bytes.length + 4) > bytesMax && index > 0);
   return end < 0 ? entries : entries.slice(0, end);
 }
 

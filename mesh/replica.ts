@@ -1,360 +1,500 @@
-// The replication step: (replica, event) → (replica, effects). It decides who is sent what and when somebody must wake;
-// it has no clock, dice or network of its own, so the actor and a simulator run the same lines.
+// The replication step: (replica, event) → (replica, effects). A replica decides here what it writes, sends, answers and waits
+// for; it has no clock, dice, disk or network of its own, so the actor, the simulator and the SDK run the same lines. What is
+// to be written is among the effects, and whoever runs the step writes it before the step's result is the replica.
+import {DecodeError} from '../crdt/bytes.ts';
+import * as bounded from '../crdt/bounded-counter.ts';
+import {fieldState} from '../crdt/document.ts';
+import {Draft} from '../crdt/draft.ts';
 import type {ReplicaId} from '../crdt/dot.ts';
-import {counterOf, coversVector, EMPTY_VECTOR, joinVectors, type VersionVector} from '../crdt/version-vector.ts';
+import {Refusal} from '../crdt/refusal.ts';
+import {counterOf, coversVector, type VersionVector} from '../crdt/version-vector.ts';
+import {doChores, sealedBy, tidy} from './chores.ts';
+import {FENCE, TRANSFER} from './entry.ts';
+import {granted} from './escrow.ts';
+import {isOverdue, isSettled, reopenGossip, STANDBY_MS} from './gossip.ts';
+import {receive} from './intake.ts';
+import {create, found, listed} from './joining.ts';
+import {frameFor} from './ladder.ts';
+import type {FenceAnswer} from './lease.ts';
+import {admitCommand, isConstrained, type LoadState, NO_LOAD} from './load.ts';
+import {epochOf, isGone, isLive, members, regionsOf, setRole} from './membership.ts';
+import {type Answer, decodeAnswer, encodeRequest, type Request, type RightsRequest} from './message.ts';
+import {COLD_LEASE, demandDots, hasLeftover, isOurs, leased, mint, release, renew} from './minting.ts';
+import {serve} from './requests.ts';
+import {undoKey} from './keys.ts';
+import type {Notes, Stored} from './store.ts';
+import {
+  type Around,
+  type ClientRequest,
+  type CommandRequest,
+  type Effect,
+  type Held,
+  type Kind,
+  type Limits,
+  type Purpose,
+  type Replica,
+  Turn,
+  type Waiting,
+} from './turn.ts';
 
-/** Backoff after a failed call: full jitter below a cap that doubles up to this one. */
-export const BACKOFF_MS_BASE = 250;
-export const BACKOFF_MS_MAX = 15_000;
-/**
- * After so many failures in a row, some five minutes, a peer is passive: tried again rarely, soon after a write, or at once
- * when it speaks.
- */
-export const FAILURES_ACTIVE_MAX = 40;
-export const BACKOFF_PASSIVE_MS = 3_600_000;
-/** How long after a write the alarm stands by, in case the process dies before the peers have answered. */
-export const STANDBY_MS = 6_000;
+export type {Around, Effect, Held, Kind, Limits, Replica} from './turn.ts';
 
-export interface Peer {
-  /** `unheard`: it may exist. `absent`: it said that it holds no replica. `barred`: it refused by its policy. */
-  readonly status: 'unheard' | 'absent' | 'present' | 'barred';
-  /** A lower bound of what it holds; undefined when this instance has yet to ask. */
-  readonly vector: VersionVector | undefined;
-  readonly inFlight: boolean;
-  readonly failures: number;
-  readonly retryAtMs: number;
-  /** It gets everything it lacks, not only what this replica wrote. */
-  readonly relay: boolean;
-  /** It is to be asked for everything that this replica lacks. */
-  readonly pull: boolean;
-  /** `asking`: the question is under way. `promised`: it was answered, and the frames are to come. */
-  readonly pulling: 'no' | 'asking' | 'promised';
-  /** Unreachable regions that it has been told of. */
-  readonly told: readonly string[];
-}
+/** Log rows between checkpoints: what an opening replays at most, and a checkpoint is spread over. */
+export const CHECKPOINT_ROWS = 128;
 
-export interface Replica {
-  readonly region: string;
-  readonly id: ReplicaId;
-  /** Peers without a replica are sent frames too, and make one. */
-  readonly eager: boolean;
-  readonly vector: VersionVector;
-  /** By region, nearest first; exactly the other regions that the policy permits. */
-  readonly peers: ReadonlyMap<string, Peer>;
-  /** Set while this replica looks for what others have seen and it has not. */
-  readonly seeking: boolean;
-  readonly armedAtMs: number | undefined;
-}
+export const LIMITS: Limits = {
+  checkpointRows: CHECKPOINT_ROWS,
+  /** Rows that stay after everybody has them: a short absence is served from the log, and a person may look back. */
+  logRowsKept: 1_024,
+  chunkBytes: 128 * 1024,
+  /** Below this the whole state is cheaper than to ask where it differs. */
+  stateBytesOutright: 2_048,
+  /** From so many missed entries on it pays to coalesce them. */
+  changesEntriesMin: 64,
+  keysMax: 10_000,
+  /** A replica that no client has used for so long retires when it is next written to from elsewhere. */
+  coldMs: 30 * 24 * 3_600_000,
+};
 
 export type ReplicaEvent =
-  /** This replica wrote; `vector` is the new one. */
-  | {readonly type: 'wrote'; readonly vector: VersionVector}
-  /** A frame from `region` was persisted. `known` is what its sender certainly holds. */
+  | {readonly type: 'read'; readonly request: ClientRequest}
+  /** `ageMs`: for how long it was under way to here. */
+  | {readonly type: 'command'; readonly request: CommandRequest; readonly ageMs: number}
+  /** A peer's message; the answer is the step's. `refusal`: the policy here says that this replica must not be. */
+  | {readonly type: 'asked'; readonly request: Request; readonly bytes: number; readonly refusal?: string | undefined}
+  | {readonly type: 'returned'; readonly call: number; readonly bytes: Uint8Array}
+  | {readonly type: 'fenced'; readonly call: number; readonly answer: FenceAnswer}
+  | {readonly type: 'failed'; readonly call: number}
+  /** The call was not made, for want of room: the same again after a while. */
+  | {readonly type: 'deferred'; readonly call: number; readonly afterMs: number}
   | {
-      readonly type: 'heard';
-      readonly region: string;
-      readonly vector: VersionVector;
-      readonly known: VersionVector;
-      readonly pull: VersionVector | undefined;
-      readonly relay: readonly string[];
-    }
-  | {readonly type: 'answered'; readonly region: string; readonly answer: Answer; readonly told: readonly string[]}
-  | {readonly type: 'failed'; readonly region: string}
-  /** Look at the peers for what is missing here: on joining, or when a client has seen more elsewhere. */
-  | {readonly type: 'seek'}
-  | {readonly type: 'members'; readonly regions: readonly string[]}
-  | {readonly type: 'policy'; readonly permitted: readonly string[]}
-  | {readonly type: 'alarm'};
-
-/** What a peer says to a frame. */
-export type Answer =
-  | {readonly type: 'applied'; readonly vector: VersionVector}
-  | {readonly type: 'gap'; readonly vector: VersionVector}
-  | {readonly type: 'absent'}
-  | {readonly type: 'refused'};
-
-export type Effect =
-  /** Send what `cover` lacks: own entries, or with `relay` everything. */
-  | {
-      readonly type: 'send';
+      readonly type: 'cleared';
       readonly to: string;
-      readonly cover: VersionVector;
-      readonly relay: boolean;
-      readonly pull: boolean;
-      readonly unreached: readonly string[];
+      readonly verdict: 'go' | 'absent' | 'denied' | 'failed';
+      readonly policyVersion: number;
     }
-  | {readonly type: 'arm'; readonly atMs: number}
-  | {readonly type: 'disarm'};
-
-export interface Surroundings {
-  readonly nowMs: number;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
-}
+  | {readonly type: 'found'; readonly region: string; readonly outcome: 'absent' | 'failed' | VersionVector}
+  | {readonly type: 'listed'; readonly holders: readonly string[] | undefined}
+  | {readonly type: 'registered'; readonly ok: boolean}
+  | {readonly type: 'policy'; readonly permitted: readonly string[]}
+  | {readonly type: 'alarm'}
+  /** What a `wake` asked for. */
+  | {readonly type: 'woken'}
+  | {readonly type: 'tidy'}
+  /** What was here is damaged and put aside; `salvage` is what can still be read of it. */
+  | {readonly type: 'rebuild'; readonly salvage: readonly Uint8Array[]}
+  /** An administrator has this replica retired. */
+  | {readonly type: 'leave'; readonly request: ClientRequest; readonly heir?: string | undefined}
+  /** An administrator gives up a region: `silent` ones may return, `lost` ones are gone with their storage. */
+  | {readonly type: 'fence'; readonly request: ClientRequest; readonly region: string; readonly lost: boolean}
+  /** A replica is to be here, whether anybody uses it or not. */
+  | {readonly type: 'settle'; readonly request: ClientRequest};
 
 export interface Step {
   readonly replica: Replica;
   readonly effects: readonly Effect[];
+  /** To a message. */
+  readonly answer?: Answer | undefined;
 }
 
-const STRANGER: Peer = {
-  status: 'unheard',
-  vector: undefined,
-  inFlight: false,
-  failures: 0,
-  retryAtMs: 0,
-  relay: false,
-  pull: false,
-  pulling: 'no',
-  told: [],
-};
+/** A region's place for an entity, before anything is known of it. */
+export const blankReplica = (kind: Kind, region: string, permitted: readonly string[]): Replica => ({
+  kind,
+  region,
+  permitted,
+  policyVersion: 0,
+  held: undefined,
+  joining: undefined,
+  waiting: [],
+  sending: new Map(),
+  open: new Map(),
+  calls: 0,
+  load: NO_LOAD,
+});
 
-const ABSENT: Peer = {...STRANGER, status: 'absent', vector: EMPTY_VECTOR};
-
-/** A replica that was just minted: nobody has heard of it, and everybody may know more. */
-export function createReplica(
-  self: Pick<Replica, 'region' | 'id' | 'eager' | 'vector'>,
-  permitted: readonly string[],
-): Replica {
-  const peer = {...STRANGER, vector: EMPTY_VECTOR};
-  return {...self, peers: new Map(permitted.map(region => [region, peer])), seeking: true, armedAtMs: undefined};
+/** A replica as its storage has it. `armedAtMs` is the alarm that was found there. */
+export function openReplica(kind: Kind, region: string, stored: Stored, armedAtMs: number | undefined): Replica {
+  const {document, permitted} = stored;
+  const all = members(document);
+  const own = [...all.values()]
+    .filter(member => member.region === region || member.heir === stored.id)
+    .map(({replica}) => replica);
+  const self = {region, own: [...new Set([...own, stored.id])], eager: kind.eager, vector: document.vector};
+  const regions = regionsOf(all);
+  // One that died before its first event has armed no alarm, and nobody has been told of it.
+  // And one that has a predecessor to speak for asks everybody what they have seen of it.
+  const isHeir = [...all.values()].some(
+    member => member.region === region && !isGone(member) && member.replica !== stored.id,
+  );
+  const isNew = stored.recovering || isHeir || counterOf(document.vector, stored.id) === 0;
+  const held: Held = {
+    ...stored,
+    lastHeard: undefined,
+    gossip: reopenGossip(self, permitted, regions, isNew ? (armedAtMs ?? 0) : armedAtMs),
+    lease: COLD_LEASE,
+    wanted: undefined,
+    seals: new Map(),
+    alarmAtMs: armedAtMs,
+    due: new Map(),
+    voids: [],
+    stuckAt: undefined,
+    stagedAtMs: undefined,
+    digests: new Map(),
+    cursors: new Map(),
+    untidy: false,
+    trimming: undefined,
+  };
+  const replica = {...blankReplica(kind, region, permitted), held};
+  return {...replica, held: {...held, voids: voidsOf(replica)}};
 }
 
-/**
- * A replica as read from its storage. `armedAtMs` is the alarm found there: with none, everything had been acknowledged
- * (an alarm exists exactly while something is not), and members need not be asked.
- */
-export function reopenReplica(
-  self: Pick<Replica, 'region' | 'id' | 'eager' | 'vector'>,
-  permitted: readonly string[],
-  memberRegions: readonly string[],
-  armedAtMs: number | undefined,
-): Replica {
-  const settled = armedAtMs === undefined;
-  const peers = permitted.map((region): [string, Peer] => {
-    const member = memberRegions.includes(region);
-    if (!settled) return [region, {...STRANGER, status: member ? 'present' : 'unheard'}];
-    return [region, member ? {...STRANGER, status: 'present', vector: self.vector} : ABSENT];
-  });
-  // One that died while it looked for what others have must go on looking: they take it to hold what it has not got yet.
-  return {...self, peers: new Map(peers), seeking: !settled, armedAtMs};
+/** Own events that are void and were not taken back before this instance was opened. */
+function voidsOf(replica: Replica): Held['voids'] {
+  const {keys} = replica.held!;
+  const turn = {held: replica.held!, replica} as Turn;
+  return [...keys.values()].flatMap(({voids}) =>
+    voids.filter(dot => isOurs(turn, dot.replica) && !keys.has(undoKey(dot))),
+  );
 }
 
-export function step(before: Replica, event: ReplicaEvent, around: Surroundings): Step {
-  return pump(settle(take(before, event, around)), around);
+export function step(before: Replica, event: ReplicaEvent, around: Around): Step {
+  const turn = new Turn(before, around);
+  const answer = take(turn, event);
+  doChores(turn);
+  serve(turn);
+  // What was served may have brought work, and what was done may be what somebody waited for.
+  doChores(turn);
+  if (turn.replica.held) {
+    // What is left of a block is given back once it is quiet, or the next instance would take this one for lost.
+    if (hasLeftover(turn.held)) turn.plan('release', RELEASE_MS);
+    turn.setAlarm();
+  }
+  return {replica: turn.replica, effects: turn.effects, answer};
 }
 
-function take(replica: Replica, event: ReplicaEvent, {nowMs, random}: Surroundings): Replica {
+function take(turn: Turn, event: ReplicaEvent): Answer | undefined {
   switch (event.type) {
-    case 'wrote': {
-      const soonMs = nowMs + BACKOFF_MS_MAX;
-      const hopeful = mapPeers(replica, peer => (peer.retryAtMs > soonMs ? {...peer, retryAtMs: soonMs} : peer));
-      return {...hopeful, vector: event.vector};
-    }
-    case 'heard':
-      return hear({...replica, vector: event.vector}, event);
-    case 'answered':
-      return answer(replica, event.region, event.answer, event.told);
+    case 'read':
+      used(turn);
+      return wait(turn, {type: 'read', request: event.request});
+    case 'command':
+      used(turn);
+      return command(turn, event);
+    case 'asked':
+      return asked(turn, event);
+    case 'returned':
+    case 'fenced':
     case 'failed':
-      return withPeer(replica, event.region, peer => {
-        const failures = peer.failures + 1;
-        const pull = peer.pull || peer.pulling === 'asking';
-        // Whole milliseconds, as alarms are: one that rang a fraction early would find nothing due, and be set again for the
-        // very time that it stands for, which the platform takes for the one that has just rung.
-        const retryAtMs = Math.ceil(nowMs + random() * backoffMs(failures));
-        return {...peer, inFlight: false, failures, retryAtMs, pull, pulling: 'no'};
-      });
-    case 'seek':
-      return {...mapPeers(replica, peer => (peer.status === 'present' ? {...peer, pull: true} : peer)), seeking: true};
-    case 'members':
-      return event.regions.reduce(
-        (next, region) =>
-          withPeer(next, region, peer => (peer.status === 'present' ? peer : {...peer, status: 'present'})),
-        replica,
-      );
+      return void settled(turn, event);
+    case 'deferred':
+      return void deferred(turn, event);
+    case 'cleared':
+      return void cleared(turn, event);
+    case 'found':
+      return void found(turn, event.region, event.outcome);
+    case 'listed':
+      return void listed(turn, event.holders);
+    case 'registered':
+      return void registered(turn, event.ok);
     case 'policy':
-      return permit(replica, event.permitted);
-    case 'alarm': {
-      // What was promised has not come: whoever has it is asked, and the one that promised it again.
-      const late = [...replica.peers.values()].some(peer => peer.pulling === 'promised');
-      const asked = mapPeers(replica, peer => ({
-        ...peer,
-        // Not before its time; but a clock that was set back must not put it off.
-        retryAtMs: peer.failures > 0 ? Math.min(peer.retryAtMs, nowMs + backoffMs(peer.failures)) : 0,
-        pull: peer.pull || (late && isAhead(replica, peer)),
-        pulling: peer.pulling === 'promised' ? 'no' : peer.pulling,
-      }));
-      return {...asked, armedAtMs: undefined};
-    }
+      return void permit(turn, event.permitted);
+    case 'alarm':
+      return void alarm(turn);
+    case 'woken':
+      return undefined;
+    case 'tidy':
+      return void tidy(turn);
+    case 'rebuild':
+      create(turn, {recovering: true});
+      turn.update({salvage: event.salvage});
+      return void turn.gossip({type: 'seek'});
+    case 'leave':
+      return void leave(turn, event);
+    case 'fence':
+      return void fenceRegion(turn, event);
+    case 'settle':
+      return void wait(turn, {type: 'read', request: event.request});
     default:
       return event satisfies never;
   }
 }
 
-const backoffMs = (failures: number): number =>
-  failures > FAILURES_ACTIVE_MAX ? BACKOFF_PASSIVE_MS : Math.min(BACKOFF_MS_BASE * 2 ** (failures - 1), BACKOFF_MS_MAX);
-
-function withPeer(replica: Replica, region: string, change: (peer: Peer) => Peer): Replica {
-  const peer = replica.peers.get(region);
-  if (!peer) return replica; // Not permitted (any more): nothing is owed to it.
-  return {...replica, peers: new Map(replica.peers).set(region, change(peer))};
+function wait(
+  turn: Turn,
+  waiting: {type: 'read'; request: ClientRequest} | {type: 'leave'; request: ClientRequest},
+): undefined {
+  const full = {...waiting, arrivedMs: turn.around.nowMs, asks: 0, askAgainMs: 0} satisfies Waiting;
+  turn.replica.waiting = [...turn.replica.waiting, full];
 }
 
-function mapPeers(replica: Replica, change: (peer: Peer) => Peer): Replica {
-  return {...replica, peers: new Map([...replica.peers].map(([region, peer]) => [region, change(peer)]))};
+/** Any request notices an alarm that is lost, or that a clock set back has put off: nobody else would. */
+function used(turn: Turn): void {
+  const {held, around} = {held: turn.replica.held, around: turn.around};
+  if (!held) return;
+  if (isOverdue(held.gossip, around.nowMs)) turn.gossip({type: 'alarm'});
+  if (held.alarmAtMs !== undefined && held.alarmAtMs <= around.nowMs - STANDBY_MS) alarm(turn);
+  if (!held.registered && !held.due.has('register')) turn.emit({type: 'register'});
+  if (held.recovering && !held.gossip.seeking) turn.gossip({type: 'seek'});
+  // To within days: a row for every read would cost more than the replica.
+  if (around.nowMs - held.usedMs > turn.replica.kind.limits.coldMs / 8) turn.note({usedMs: around.nowMs});
 }
 
-function hear(replica: Replica, event: ReplicaEvent & {type: 'heard'}): Replica {
-  const heard = withPeer(replica, event.region, peer => ({
-    ...peer,
-    status: 'present',
-    // A pull says exactly what the peer has; a frame, what it has at least.
-    vector: event.pull ?? joinVectors(peer.vector ?? EMPTY_VECTOR, event.known),
-    relay: peer.relay || event.pull !== undefined,
-    failures: 0,
-    retryAtMs: 0, // It speaks, so it can be reached.
-  }));
-  return event.relay.reduce(
-    (next, region) =>
-      withPeer(next, region, peer => (peer.status === 'present' || next.eager ? {...peer, relay: true} : peer)),
-    heard,
-  );
+function command(turn: Turn, {request, ageMs}: ReplicaEvent & {type: 'command'}): undefined {
+  const {replica, around} = turn;
+  const admission = admitCommand(replica.load, around.nowMs, replica.waiting.length, ageMs);
+  replica.load = admission.load;
+  if (admission.type === 'refused') {
+    const retryAfter = Math.max(1, Math.ceil(admission.afterMs / 1_000));
+    const refusal = new Refusal('overloaded', 'more commands than one entity takes in one region', {retryAfter});
+    turn.emit({type: 'reply', id: request.id, outcome: {type: 'refused', refusal}});
+    return;
+  }
+  const arrived = {arrivedMs: around.nowMs, asks: 0, askAgainMs: 0};
+  replica.waiting = [...replica.waiting, {type: 'command', request, first: undefined, ...arrived}];
 }
 
-function answer(replica: Replica, region: string, given: Answer, told: readonly string[]): Replica {
-  // It was reached: if it is lost again, a helper must be told again.
-  const forgotten = mapPeers(replica, peer => ({...peer, told: peer.told.filter(other => other !== region)}));
-  return withPeer(forgotten, region, peer => {
-    const reached: Peer = {...peer, inFlight: false, failures: 0, retryAtMs: 0, pulling: 'no'};
-    switch (given.type) {
-      case 'applied':
-        return {
-          ...reached,
-          status: 'present',
-          vector: given.vector,
-          pulling: peer.pulling === 'no' ? 'no' : 'promised',
-          told,
-        };
-      case 'gap':
-        return {...reached, status: 'present', vector: given.vector, relay: true};
-      case 'absent':
-        // Whatever was there before is gone: a replica that comes to be there later holds nothing of it.
-        return {...reached, status: 'absent', vector: EMPTY_VECTOR, relay: false, pull: false};
-      case 'refused':
-        return {...reached, status: 'barred', pull: false};
-      default:
-        return given satisfies never;
+// Peers.
+
+function asked(turn: Turn, {request, bytes, refusal}: ReplicaEvent & {type: 'asked'}): Answer {
+  const {replica} = turn;
+  switch (request.type) {
+    case 'probe':
+      if (!replica.held) return {type: 'absent'};
+      // What it says of itself must be all of it, or somebody would take it for the whole.
+      if (turn.held.recovering) return {type: 'later', why: 'the replica is being recovered', afterMs: 1_000};
+      return {type: 'applied', vector: turn.held.document.vector, credit: 0};
+    case 'seal':
+      return seal(turn, request.replica);
+    case 'rights':
+      return {type: 'granted', amount: replica.held && refusal === undefined ? grant(turn, request.request) : 0};
+    case 'frame': {
+      if (refusal !== undefined) return {type: 'refused', why: refusal};
+      if (!replica.held) {
+        if (!replica.kind.eager) return {type: 'absent'};
+        create(turn);
+      }
+      if (isCold(turn)) turn.note({leaving: {}});
+      return receive(turn, request.frame, bytes);
     }
-  });
-}
-
-function permit(replica: Replica, permitted: readonly string[]): Replica {
-  const peers = permitted.map((region): [string, Peer] => {
-    const peer = replica.peers.get(region);
-    return [region, peer && peer.status !== 'barred' ? peer : STRANGER];
-  });
-  return {...replica, peers: new Map(peers)};
-}
-
-/** Clears what has come true: relays and promises that are kept, a search that has found everything there is. */
-function settle(replica: Replica): Replica {
-  const settled = mapPeers(replica, peer => {
-    const relay = peer.relay && !(peer.vector !== undefined && coversVector(peer.vector, replica.vector));
-    const pulling = peer.pulling === 'promised' && !isAhead(replica, peer) ? 'no' : peer.pulling;
-    return relay === peer.relay && pulling === peer.pulling ? peer : {...peer, relay, pulling};
-  });
-  const seeking = settled.seeking && isMissing(settled);
-  // One puller at a time: asking everybody would bring everything once from each. But one that cannot be reached is not
-  // waited for: somebody else may have it all.
-  const pulls = [...settled.peers.values()].some(
-    peer => (peer.pull && peer.failures === 0) || peer.pulling !== 'no' || (isAhead(replica, peer) && peer.inFlight),
-  );
-  const source =
-    seeking && !pulls && [...settled.peers].find(([, peer]) => peer.failures === 0 && isAhead(replica, peer))?.[0];
-  const next = source ? withPeer(settled, source, peer => ({...peer, pull: true})) : settled;
-  return {...next, seeking};
-}
-
-/** Whether a peer is known to hold what this replica lacks, and gives it. */
-const isAhead = ({vector}: Replica, peer: Peer): boolean =>
-  peer.status !== 'barred' && peer.vector !== undefined && !coversVector(vector, peer.vector);
-
-/** Whether some region has yet to say what it holds, or is known to hold what this replica lacks. */
-const isMissing = (replica: Replica): boolean =>
-  [...replica.peers.values()].some(
-    peer =>
-      peer.status === 'unheard' ||
-      (peer.status !== 'barred' && !peer.vector) ||
-      (peer.failures === 0 && (peer.pull || peer.pulling !== 'no')) ||
-      isAhead(replica, peer),
-  );
-
-export const unreached = ({peers}: Replica): readonly string[] =>
-  [...peers].filter(([, peer]) => peer.failures > 0 && peer.status !== 'absent').map(([region]) => region);
-
-/** Whether a frame is due to the peer: for its answer, its entries, or the news of who cannot be reached. */
-export function isOwed(replica: Replica, region: string): boolean {
-  const peer = replica.peers.get(region)!;
-  if (peer.status === 'barred') return false;
-  if (peer.status === 'absent' && !replica.eager) return false;
-  if (peer.status === 'unheard' || peer.vector === undefined || peer.pull) return true;
-  if (peer.relay) return !coversVector(peer.vector, replica.vector);
-  return counterOf(peer.vector, replica.id) < counterOf(replica.vector, replica.id) || isToBeTold(replica, region);
-}
-
-/** The nearest peer that answers passes on what cannot be delivered directly. */
-function isToBeTold(replica: Replica, region: string): boolean {
-  const lost = unreached(replica).filter(other => other !== region && owesEntries(replica, other));
-  if (lost.length === 0) return false;
-  const helper = [...replica.peers].find(([, peer]) => peer.status === 'present' && peer.failures === 0);
-  return helper?.[0] === region && lost.some(other => !helper[1].told.includes(other));
-}
-
-function owesEntries(replica: Replica, region: string): boolean {
-  const {vector} = replica.peers.get(region)!;
-  return vector === undefined || counterOf(vector, replica.id) < counterOf(replica.vector, replica.id);
-}
-
-/** Whether the alarm that stands is so late that it must be lost: whoever notices acts in its place. */
-export const isOverdue = ({armedAtMs}: Replica, nowMs: number): boolean =>
-  armedAtMs !== undefined && armedAtMs <= nowMs - STANDBY_MS;
-
-/** Nothing is due to anybody, and nothing that was asked for is still to come. */
-export const isSettled = (replica: Replica): boolean =>
-  ![...replica.peers].some(([region, peer]) => peer.pulling !== 'no' || isOwed(replica, region));
-
-/** Sends to whoever is owed something and may be tried now, and keeps the alarm exactly as long as anything is to come. */
-function pump(replica: Replica, {nowMs}: Surroundings): Step {
-  const effects: Effect[] = [];
-  let next = replica;
-  let dueMs: number | undefined;
-  for (const [region, peer] of replica.peers) {
-    const due = isOwed(replica, region);
-    if (!due && peer.pulling === 'no') continue;
-    let atMs = nowMs + STANDBY_MS;
-    if (due && !peer.inFlight && peer.retryAtMs <= nowMs) {
-      effects.push(sendTo(replica, region, peer));
-      const pulling = peer.pull ? 'asking' : peer.pulling;
-      next = withPeer(next, region, sent => ({...sent, inFlight: true, pull: false, pulling}));
-    } else if (due && !peer.inFlight) atMs = Math.max(peer.retryAtMs, nowMs + 1);
-    dueMs = Math.min(dueMs ?? atMs, atMs);
+    default:
+      return request satisfies never;
   }
-  if (dueMs === undefined) {
-    if (next.armedAtMs === undefined) return {replica: next, effects};
-    return {replica: {...next, armedAtMs: undefined}, effects: [...effects, {type: 'disarm'}]};
-  }
-  // An alarm that stands earlier is left alone: it costs a row to move it, and firing early does no harm. One that is long
-  // past is lost, and armed again by whatever happens next.
-  const stands = next.armedAtMs !== undefined && !isOverdue(next, nowMs);
-  if (stands && next.armedAtMs! <= dueMs) return {replica: next, effects};
-  return {replica: {...next, armedAtMs: dueMs}, effects: [...effects, {type: 'arm', atMs: dueMs}]};
 }
 
-function sendTo(replica: Replica, to: string, peer: Peer): Effect {
-  // A peer not yet asked is sent an empty frame that starts from everything: it answers with what it has. Such a `cover`
-  // says nothing of what it holds, so it must not be relayed to on the strength of it.
-  const cover = peer.vector ?? replica.vector;
-  const relay = peer.relay && peer.vector !== undefined;
-  const {pull} = peer;
-  return {type: 'send', to, cover, relay, pull, unreached: unreached(replica).filter(region => region !== to)};
+/** A promise, so it is on disk before it is given. Those who have left need none. */
+function seal(turn: Turn, replica: ReplicaId): Answer {
+  if (!turn.replica.held) return {type: 'absent'};
+  const {sealed, document, id} = turn.held;
+  if (replica === id) return {type: 'retired'};
+  const all = members(document);
+  const kept = sealed.filter(other => all.has(other) && !isGone(all.get(other)!));
+  if (!sealed.includes(replica)) turn.note({sealed: [...kept, replica]});
+  return {type: 'applied', vector: turn.held.document.vector, credit: 0};
+}
+
+/** Nobody here has used it for so long that others need not send it what nobody reads. */
+function isCold({held, replica, around}: Turn): boolean {
+  if (replica.kind.eager || replica.kind.internal || held.leaving || held.recovering) return false;
+  const live = [...members(held.document).values()].filter(isLive);
+  return around.nowMs - held.usedMs > replica.kind.limits.coldMs && live.some(({region}) => region !== replica.region);
+}
+
+/** Passes rights on, durably before anybody hears of it; returns how many. */
+function grant(turn: Turn, {field, donor, receiver, needed, wanted}: RightsRequest) {
+  const {held} = turn;
+  if (held.id !== donor || !turn.replica.kind.bounded.includes(field) || held.leaving) return 0;
+  const member = members(held.document).get(receiver);
+  const state = fieldState(held.document, field, bounded.boundedCounter);
+  const amount = granted(bounded.rightsOf(state, held.id), {needed, wanted});
+  // Rights passed to a replica that is not a member would be lost with it.
+  if (!member || !isLive(member) || receiver === held.id || amount <= 0 || !demandDots(turn, 1)) return 0;
+  mint(turn, TRANSFER, undefined, head => {
+    const draft = new Draft(turn.replica.kind.shape, held.document, head);
+    draft.write(field, bounded.transfer(state, draft.replica, receiver, amount));
+    return draft.finish();
+  });
+  return amount;
+}
+
+/** A frame may go out: it is made now, so that what was written since it was due travels along. */
+function cleared(turn: Turn, {to, verdict, policyVersion}: ReplicaEvent & {type: 'cleared'}): void {
+  const send = turn.replica.sending.get(to);
+  if (!send || !turn.replica.held) return;
+  const sending = new Map(turn.replica.sending);
+  sending.delete(to);
+  turn.replica.sending = sending;
+  turn.replica.policyVersion = policyVersion;
+  const told = send.unreached;
+  if (verdict === 'failed') return turn.gossip({type: 'failed', region: to});
+  if (verdict === 'absent') return turn.gossip({type: 'answered', region: to, answer: {type: 'absent'}, told});
+  if (verdict === 'denied' || !turn.held.gossip.peers.has(to)) return;
+  const {frame, lane} = frameFor(turn, send);
+  turn.call({type: 'frame', to, as: turn.held.id, told}, to, encodeRequest({type: 'frame', frame}), lane);
+}
+
+function settled(turn: Turn, event: ReplicaEvent & {type: 'returned' | 'fenced' | 'failed'}): void {
+  const purpose = turn.close(event.call);
+  if (!purpose) return;
+  const answer = event.type === 'returned' ? answerIn(event.bytes) : undefined;
+  switch (purpose.type) {
+    case 'fence':
+      if (purpose.request.type === 'ask') return toldOfBefore(turn, event.type === 'fenced' ? event.answer : undefined);
+      if (!turn.replica.held || !('want' in purpose.request) || purpose.request.replica !== turn.held.id) return;
+      return leased(turn, purpose.request.want, event.type === 'fenced' ? event.answer : undefined);
+    case 'rights':
+      return;
+    case 'seal':
+      if (turn.replica.held) sealedBy(turn, purpose.to, purpose.replica, answer);
+      return;
+    case 'frame':
+      if (turn.replica.held) answeredFrame(turn, purpose, answer);
+      return;
+    default:
+      return purpose satisfies never;
+  }
+}
+
+function deferred(turn: Turn, {call, afterMs}: ReplicaEvent & {type: 'deferred'}): void {
+  const purpose = turn.close(call);
+  if (!turn.replica.held || !purpose) return;
+  if (purpose.type === 'frame') turn.gossip({type: 'deferred', region: purpose.to, afterMs});
+  if (purpose.type === 'seal') turn.plan('seal', afterMs);
+}
+
+function answerIn(bytes: Uint8Array): Answer | undefined {
+  try {
+    return decodeAnswer(bytes);
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined; // As good as none.
+    throw error;
+  }
+}
+
+function toldOfBefore(turn: Turn, answer: FenceAnswer | undefined): void {
+  const {joining} = turn.replica;
+  if (!joining) return;
+  const before = answer?.type !== 'told' ? 'failed' : answer.replica === undefined ? 'none' : 'was';
+  turn.replica.joining = {...joining, before};
+}
+
+function answeredFrame(turn: Turn, purpose: Purpose & {type: 'frame'}, answer: Answer | undefined): void {
+  const {held} = turn;
+  const {to: region, told, as} = purpose;
+  if (!answer || answer.type === 'granted') return turn.gossip({type: 'failed', region});
+  if ('vector' in answer && counterOf(answer.vector, held.id) > counterOf(held.document.vector, held.id)) {
+    // A peer has seen more of this replica than there is: this is an old copy of it.
+    if (held.lease.status === 'ready') renew(turn);
+  }
+  switch (answer.type) {
+    case 'applied':
+    case 'gap':
+    case 'absent':
+    case 'refused':
+      return turn.gossip({type: 'answered', region, answer, told});
+    case 'later':
+      return turn.gossip({type: 'answered', region, told, answer: {type: 'later', afterMs: answer.afterMs}});
+    case 'digests':
+      turn.update({digests: new Map(held.digests).set(region, answer.bytes)});
+      return turn.gossip({
+        type: 'answered',
+        region,
+        told,
+        answer: {type: 'partly', vector: answer.vector, staged: undefined},
+      });
+    case 'staged': {
+      const staged = answer.chunks > 0 ? {snapshot: answer.snapshot, chunks: answer.chunks} : undefined;
+      return turn.gossip({type: 'answered', region, told, answer: {type: 'partly', vector: answer.vector, staged}});
+    }
+    case 'retired':
+      // What only this replica holds cannot be merged any more under its name.
+      if (as === held.id && held.lease.status !== 'asking') renew(turn);
+      return turn.gossip({type: 'failed', region});
+    default:
+      return answer satisfies never;
+  }
+}
+
+function registered(turn: Turn, ok: boolean): void {
+  if (!turn.replica.held || turn.held.registered) return;
+  turn.done('register');
+  if (ok) turn.note({registered: true});
+  else turn.plan('register', REGISTER_AGAIN_MS);
+}
+
+/** So long after a block was leased it is looked whether all is quiet: before a platform puts an idle object to sleep. */
+export const RELEASE_MS = 6_000;
+/** The catalog next door did not answer. */
+export const REGISTER_AGAIN_MS = 5_000;
+
+function permit(turn: Turn, permitted: readonly string[]): void {
+  const {replica} = turn;
+  const isSame =
+    replica.permitted.length === permitted.length && permitted.every((region, at) => replica.permitted[at] === region);
+  replica.permitted = permitted;
+  if (isSame || !replica.held) return;
+  turn.note({permitted} satisfies Partial<Notes>);
+  turn.gossip({type: 'policy', permitted});
+}
+
+function alarm(turn: Turn): void {
+  if (!turn.replica.held) return;
+  const {held, around} = turn;
+  const due = [...held.due].filter(([, atMs]) => atMs <= around.nowMs).map(([what]) => what);
+  turn.update({alarmAtMs: undefined});
+  for (const what of due) turn.done(what);
+  if (held.gossip.armedAtMs === undefined && held.due.size === 0) {
+    // This instance took all for acknowledged, and not all is.
+    const {peers} = held.gossip;
+    turn.update({gossip: reopenGossip(held.gossip, [...peers.keys()], regionsOf(members(held.document)), 0)});
+  }
+  if (turn.held.gossip.armedAtMs !== undefined) turn.gossip({type: 'alarm'});
+  if (!turn.held.registered) turn.emit({type: 'register'});
+  if (due.includes('release') && isSettled(turn.held.gossip)) release(turn);
+}
+
+// Administration.
+
+function leave(turn: Turn, {request, heir}: ReplicaEvent & {type: 'leave'}): void {
+  if (!turn.replica.held) {
+    const refusal = new Refusal('not-found', `there is no replica in ${turn.replica.region}`);
+    return turn.emit({type: 'reply', id: request.id, outcome: {type: 'refused', refusal}});
+  }
+  wait(turn, {type: 'leave', request});
+  if (!turn.held.leaving) turn.note({leaving: {heir}});
+  // Whether everybody has everything is asked anew.
+  turn.gossip({type: 'seek'});
+}
+
+function fenceRegion(turn: Turn, {request, region, lost}: ReplicaEvent & {type: 'fence'}): void {
+  const refuse = (code: string, why: string) =>
+    turn.emit({type: 'reply', id: request.id, outcome: {type: 'refused', refusal: new Refusal(code, why)}});
+  if (!turn.replica.held) return refuse('not-found', `there is no replica in ${turn.replica.region}`);
+  const {held} = turn;
+  const all = members(held.document);
+  const given = [...all.values()].filter(member => member.region === region && !isGone(member));
+  if (given.length === 0 || region === turn.replica.region)
+    return refuse('not-found', `there is no other member in ${region}`);
+  if (!demandDots(turn, 1)) return refuse('try-again', 'this replica has just been opened');
+  const role = lost ? 'lost' : 'silent';
+  mint(turn, FENCE, undefined, head => {
+    const draft = new Draft(turn.replica.kind.shape, held.document, head);
+    for (const {replica} of given)
+      setRole(draft, {region, replica, role, ...(lost && {heir: held.id})}, epochOf(all) + 1);
+    return draft.finish();
+  });
+  turn.emit({type: 'reply', id: request.id, outcome: {type: 'done', duplicate: false, regions: 1}});
+}
+
+// To be seen.
+
+export function loadState({held, load}: Replica, nowMs: number): LoadState {
+  if (isConstrained(load, nowMs)) return 'constrained';
+  if (!held) return 'normal';
+  const present = [...held.gossip.peers.values()].filter(({status}) => status === 'present');
+  if (present.length > 0 && present.every(({failures}) => failures > 0)) return 'autonomous';
+  const isBehind = present.some(
+    ({vector, failures, window}) =>
+      failures > 0 || (vector !== undefined && !coversVector(vector, held.document.vector) && window < 64 * 1024),
+  );
+  return held.recovering || isBehind || held.gossip.seeking ? 'recovering' : 'normal';
 }

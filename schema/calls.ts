@@ -1,7 +1,7 @@
 // What crosses the line between the edge and the actors, and between actors. Every call is complete in itself: it may be
 // the first that a blank object hears.
 import type {Exact} from '../crdt/exact.ts';
-import type {Answer} from '../mesh/replica.ts';
+import type {LoadState} from '../mesh/load.ts';
 import type {Placement} from '../residency/policy.ts';
 import type {Problem} from './problem.ts';
 
@@ -45,6 +45,8 @@ export interface EntityReply {
   readonly etag: string;
   /** SHA-256 of the canonical state, in hex: equal exactly where the states are. Reads have it; it costs a whole encoding. */
   readonly digest?: string | undefined;
+  /** The consistency that was given: `local`, `session`, `regions:N` with the number that was reached, or `home`. */
+  readonly consistency: string;
 }
 
 export interface CommandReply extends EntityReply {
@@ -57,10 +59,14 @@ export interface CommandReply extends EntityReply {
 export interface ReadOptions {
   readonly minVersion?: string | undefined;
   readonly waitMs?: number | undefined;
+  /** As in the header `Sangam-Consistency`; `local` when absent. */
+  readonly consistency?: string | undefined;
 }
 
 export interface CommandOptions extends ReadOptions {
   readonly idempotencyKey?: string | undefined;
+  /** When the edge sent it: what has waited too long is turned away. */
+  readonly sentAtMs?: number | undefined;
 }
 
 export interface LogLine {
@@ -78,6 +84,8 @@ export interface LogReply {
   readonly entries: readonly LogLine[];
   /** Where to go on; absent at the end. */
   readonly next?: number | undefined;
+  /** Rows up to here have been dropped: every member had them, and the state has what they did. */
+  readonly droppedUpTo: number;
 }
 
 export interface ReplicaReport {
@@ -87,10 +95,28 @@ export interface ReplicaReport {
   readonly vector: Readonly<Record<string, number>>;
   readonly digest: string;
   readonly logRows: number;
+  /** Rows that are left of them. */
+  readonly logRowsKept: number;
+  readonly load: LoadState;
+  /** Number of the membership. */
+  readonly epoch: number;
+  readonly role: string;
+  /** It was lost and has not heard yet what it was; it answers nobody. */
+  readonly recovering: boolean;
+  /** Entries of a damaged storage that are kept aside. */
+  readonly quarantined: number;
+  /** Own events that another one under the same Idempotency-Key has made void, and that are not taken back yet. */
+  readonly voids: readonly string[];
   readonly alarmAt: string | null;
   /** Rights per field and region, for bounded counters. */
   readonly rights: Readonly<Record<string, Readonly<Record<string, Exact>>>>;
-  readonly members: readonly {readonly region: string; readonly replica: string}[];
+  readonly members: readonly {
+    readonly region: string;
+    readonly replica: string;
+    readonly role: string;
+    readonly epoch: number;
+    readonly heir?: string | undefined;
+  }[];
   readonly peers: readonly {
     readonly region: string;
     readonly status: string;
@@ -101,15 +127,16 @@ export interface ReplicaReport {
   }[];
 }
 
-/** A peer's answer to a frame, with the reason where it refused. `later`: it cannot say yet; the frame is to be sent again. */
-export type FrameReply = (Answer & {readonly why?: string}) | {readonly type: 'later'; readonly why: string};
-
-export interface RightsRequest {
-  readonly field: string;
-  readonly donor: string;
-  readonly receiver: string;
-  readonly needed: Exact;
-  readonly wanted: Exact;
+/** That a replica is gone and nothing with it; or how far it has come. */
+export interface LeaveReply {
+  readonly status: 'left' | 'leaving';
+  readonly region: string;
+  readonly replica?: string | undefined;
+  readonly epoch?: number | undefined;
+  readonly heir?: string | undefined;
+  readonly version?: string | undefined;
+  /** Regions that said that they have all of it on disk. */
+  readonly heldBy?: readonly string[] | undefined;
 }
 
 /** The actor's methods, as stubs see them. */
@@ -123,12 +150,14 @@ export interface EntityCalls {
   peek(call: Call): Promise<string | undefined>;
   /** To a catalog: the regions that hold a replica of this id. Of its own region it knows for sure. */
   holders(call: Call, id: string): Promise<readonly string[]>;
-  /** From a peer: what it holds, if anything; creates nothing. */
-  vector(call: Call): Promise<string | undefined>;
-  /** From a peer. */
-  receive(call: Call, frame: Uint8Array): Promise<FrameReply>;
-  /** From a peer that lacks rights: how many were passed on. The rights travel by frame. */
-  grant(call: Call, request: RightsRequest): Promise<Exact>;
+  /** From a peer: a message of mesh/message.ts, and its answer. */
+  exchange(call: Call, message: Uint8Array): Promise<Uint8Array>;
+  /** Makes a replica here, of an entity that is elsewhere. */
+  settle(call: Call): Promise<Reply<ReplicaReport>>;
+  /** Retires the replica here; waits so long for the others to have all of it. */
+  leave(call: Call, heir: string | undefined, waitMs: number): Promise<Reply<LeaveReply>>;
+  /** Gives up the replicas of a region that does not answer. */
+  fence(call: Call, region: string, lost: boolean): Promise<Reply<ReplicaReport>>;
   /** WebSocket upgrades. */
   fetch(request: Request): Promise<Response>;
 }

@@ -1,5 +1,6 @@
 // What requests carry beside their bodies. Every limit has a name here.
 import * as z from 'zod';
+import type {Level} from '../mesh/turn.ts';
 import {ID_CHARACTERS_MAX} from '../residency/policy.ts';
 
 export const BODY_BYTES_MAX = 1_048_576;
@@ -25,6 +26,15 @@ export const EntityId = z
   .max(ID_CHARACTERS_MAX)
   .refine(id => id.isWellFormed() && !/[\u0000-\u001f\u007f]/.test(id), 'no control characters, no lone surrogates');
 
+export const REGIONS_MAX = 64;
+
+/** What `Sangam-Consistency` can say; undefined for anything else. */
+export function parseConsistency(text: string): Level | undefined {
+  if (text === 'local' || text === 'session' || text === 'home') return {type: text};
+  const count = /^regions:([1-9]\d?)$/.exec(text)?.[1];
+  return count !== undefined && Number(count) <= REGIONS_MAX ? {type: 'regions', count: Number(count)} : undefined;
+}
+
 /** Numbers in query strings. */
 const whole = (max: number, min = 0) =>
   z
@@ -34,6 +44,20 @@ const whole = (max: number, min = 0) =>
     .pipe(z.int().min(min).max(max));
 
 export const WaitQuery = z.object({wait: whole(WAIT_MS_MAX).optional()});
+export const ReplicaRequest = z.strictObject({
+  region: z.string().max(64),
+  /** Its replica leaves once the new one holds everything. */
+  from: z.string().max(64).optional(),
+});
+const flag = z.enum(['', 'true', 'false']).transform(text => text !== 'false');
+export const LeaveQuery = z.object({
+  wait: whole(WAIT_MS_MAX).optional(),
+  heir: z.string().max(64).optional(),
+  /** It does not answer: nobody waits for it any more. It may come back, as a new replica. */
+  silent: flag.optional(),
+  /** Its storage is gone for good. What only it held is given up. */
+  lost: flag.optional(),
+});
 export const LogQuery = z.object({
   after: whole(Number.MAX_SAFE_INTEGER).optional(),
   limit: whole(PAGE_ITEMS_MAX, 1).optional(),

@@ -13,8 +13,8 @@ export const DEMO_TENANT = 'demo';
 const DEMO_ISSUER = 'sangam-local';
 const TOKEN_DAYS = 30;
 
-/** What must outlive the process: without the name key no object is found again. */
-interface Secrets {
+/** What must outlive the process: without the name key no object is found again. Linked deployments share it. */
+export interface Secrets {
   readonly nameKey: string;
   readonly operator: JWK;
   readonly issuer: JWK;
@@ -25,15 +25,42 @@ async function keyPair(kid: string): Promise<JWK> {
   return {...(await exportJWK(privateKey)), kid, alg: 'EdDSA'};
 }
 
+/** One deployment, as its own settings and those of its peers know it. */
+export interface Deployment {
+  readonly name: string;
+  readonly regions: readonly string[];
+  readonly key: JWK;
+}
+
+export const deployment = async (name: string, regions: readonly string[]): Promise<Deployment> => ({
+  name,
+  regions,
+  key: await keyPair(name),
+});
+
+/** The bindings that make a process one deployment of several; `urlOf` says how it reaches another, if it dials it. */
+export const linkBindings = (
+  {name, key}: Deployment,
+  others: readonly Deployment[],
+  urlOf: (peer: string) => string | undefined,
+): Readonly<Record<string, string>> => ({
+  DEPLOYMENT: name,
+  LINK_KEY: JSON.stringify(key),
+  LINK_PEERS: JSON.stringify(
+    others.map(peer => ({name: peer.name, publicKey: peer.key.x, regions: peer.regions, url: urlOf(peer.name)})),
+  ),
+});
+
+export async function createSecrets(): Promise<Secrets> {
+  const nameKey = randomBytes(32).toString('base64url');
+  return {nameKey, operator: await keyPair('operator-1'), issuer: await keyPair('local-1')};
+}
+
 async function secretsIn(folder: string): Promise<Secrets> {
   const path = join(folder, 'secrets.json');
   if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8')) as Secrets;
   mkdirSync(folder, {recursive: true});
-  const secrets = {
-    nameKey: randomBytes(32).toString('base64url'),
-    operator: await keyPair('operator-1'),
-    issuer: await keyPair('local-1'),
-  };
+  const secrets = await createSecrets();
   writeFileSync(path, JSON.stringify(secrets, null, 2), {mode: 0o600});
   return secrets;
 }
@@ -68,6 +95,47 @@ export interface LocalOptions {
   readonly data: string;
   /** Bindings that differ from wrangler.toml's. */
   readonly bindings?: Readonly<Record<string, unknown>>;
+  /** Shared with other processes; absent: those in the data folder. */
+  readonly secrets?: Secrets;
+}
+
+interface DeployedSettings {
+  readonly vars: Record<string, unknown>;
+  readonly compatibilityDate: string;
+  /** Durable Object classes by their bindings. */
+  readonly classes: Readonly<Record<string, string>>;
+}
+
+/** What wrangler.toml says to every deployment. */
+export function deployedSettings(): DeployedSettings {
+  const {vars, compatibility_date, durable_objects} = parse(
+    readFileSync(join(ROOT, 'wrangler.toml'), 'utf8'),
+  ) as unknown as {
+    vars: Record<string, unknown>;
+    compatibility_date: string;
+    durable_objects: {bindings: readonly {name: string; class_name: string}[]};
+  };
+  const classes = Object.fromEntries(durable_objects.bindings.map(({name, class_name}) => [name, class_name]));
+  return {vars, compatibilityDate: compatibility_date, classes};
+}
+
+/** Bindings of a platform on one machine. */
+export const localBindings = ({nameKey, operator}: Secrets) => ({
+  ...deployedSettings().vars,
+  PLACEMENT: 'names',
+  NAME_KEY: nameKey,
+  OPERATOR_KEYS: JSON.stringify({keys: [publicPart(operator)]}),
+});
+
+/** Signs and names what clients of a local platform need. */
+export async function credentials({operator, issuer}: Secrets) {
+  const tokenFor = (tenant: string, scope: string) => sign(issuer, DEMO_ISSUER, {tenant, scope});
+  return {
+    operatorToken: await sign(operator, 'operator', {scope: 'operator'}),
+    token: await tokenFor(DEMO_TENANT, 'read write admin'),
+    issuers: [{issuer: DEMO_ISSUER, keys: [publicPart(issuer)]}],
+    tokenFor,
+  };
 }
 
 export interface LocalPlatform {
@@ -82,12 +150,14 @@ export interface LocalPlatform {
   stop(): Promise<void>;
 }
 
-export async function startPlatform({port, data, bindings = {}}: LocalOptions): Promise<LocalPlatform> {
-  const secrets = await secretsIn(data);
-  const {vars, compatibility_date: compatibilityDate} = parse(readFileSync(join(ROOT, 'wrangler.toml'), 'utf8')) as {
-    vars: Record<string, unknown>;
-    compatibility_date: string;
-  };
+export async function startPlatform({
+  port,
+  data,
+  bindings = {},
+  secrets: shared,
+}: LocalOptions): Promise<LocalPlatform> {
+  const secrets = shared ?? (await secretsIn(data));
+  const {compatibilityDate, classes} = deployedSettings();
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       name: 'sangam',
@@ -98,27 +168,14 @@ export async function startPlatform({port, data, bindings = {}}: LocalOptions): 
       resourcePersistencePath: join(data, 'storage'),
       compatibilityDate,
       modules: [{type: 'ESModule', path: 'worker.mjs', contents: await bundle('workers/local.ts')}],
-      bindings: {
-        ...vars,
-        PLACEMENT: 'names',
-        NAME_KEY: secrets.nameKey,
-        OPERATOR_KEYS: JSON.stringify({keys: [publicPart(secrets.operator)]}),
-        ...bindings,
-      },
-      durableObjects: {ENTITY: {className: 'EntityActor', useSQLite: true}},
+      bindings: {...localBindings(secrets), ...bindings},
+      durableObjects: Object.fromEntries(
+        Object.entries(classes).map(([binding, className]) => [binding, {className, useSQLite: true}]),
+      ),
     }),
   );
   const url = (await miniflare.ready).origin;
-  const tokenFor = (tenant: string, scope: string) => sign(secrets.issuer, DEMO_ISSUER, {tenant, scope});
-  return {
-    url,
-    operatorToken: await sign(secrets.operator, 'operator', {scope: 'operator'}),
-    token: await tokenFor(DEMO_TENANT, 'read write admin'),
-    issuers: [{issuer: DEMO_ISSUER, keys: [publicPart(secrets.issuer)]}],
-    miniflare,
-    tokenFor,
-    stop: () => miniflare.dispose(),
-  };
+  return {url, ...(await credentials(secrets)), miniflare, stop: () => miniflare.dispose()};
 }
 
 /** Everything may be anywhere, but ids that begin with `eu-` stay in the EU and are used from there alone. */

@@ -67,10 +67,23 @@ export class Edge {
     return byDistance([here.latitude, here.longitude], located).map(region => region.name as R);
   }
 
-  /** The place that serves this client: its own region, or one that the policy lets it use from there. */
-  placeFor(tenant: Tenant, label: Label): Placement {
+  /** The region where commands are put into one order, for what no merge can decide: the first of the entity's zone. */
+  homeOf({policies}: Tenant, label: Label): string | undefined {
+    return placements(policies, label)[0]?.region;
+  }
+
+  /** The place that serves this client: its own region, or one that the policy lets it use from there; or the one it asks for. */
+  placeFor(tenant: Tenant, label: Label, wanted?: string): Placement {
     const {policies} = tenant;
     const found = placements(policies, label);
+    if (wanted !== undefined) {
+      const asked = found.find(place => place.region === wanted);
+      if (asked) return asked;
+      if (!this.around.regions.has(wanted))
+        throw new Refusal('unknown-region', `there are ${[...this.around.regions.keys()].join(', ')}`);
+      const denied = decide(policies, label, wanted, 'hold');
+      throw new Refusal('residency', denied.why, {rule: denied.rule, region: wanted});
+    }
     const here = found.find(place => place.region === this.region);
     if (here) return here;
     const decision = decide(policies, label, this.region, this.named ? 'hold' : 'use');
@@ -100,7 +113,9 @@ export class Edge {
 function unreachable(error: unknown, region: string): unknown {
   if (error instanceof Refusal || !(error instanceof Error)) return error;
   const flags = error as Error & {retryable?: boolean; overloaded?: boolean; durableObjectReset?: boolean};
-  const passing = flags.retryable || flags.overloaded || flags.durableObjectReset || isLinkError(error);
+  // A commit that failed after the method had returned comes as this: a full disk, or one that broke.
+  const isUnkept = error.message.startsWith('internal error; reference');
+  const passing = flags.retryable || flags.overloaded || flags.durableObjectReset || isUnkept || isLinkError(error);
   if (!passing) return error;
   return new Refusal('region-unreachable', `${region} does not answer`, {regions: [region], retryAfter: 1});
 }

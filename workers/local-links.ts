@@ -1,6 +1,6 @@
 // Links between the regions of a local platform, with faults that a person or a test sets.
 import * as z from 'zod';
-import type {Links} from '../durable-objects/links.ts';
+import {LinkDown, type Links} from '../durable-objects/links.ts';
 import {jsonBody, jsonResponse, parsed} from './http.ts';
 import type {Routes} from './routes/entities.ts';
 
@@ -13,10 +13,6 @@ interface Link {
 }
 
 const GOOD: Link = {up: true, latencyMs: 0};
-
-class LinkDown extends Error {
-  override readonly name = 'LinkDown';
-}
 
 export class FaultyLinks implements Links {
   readonly #links = new Map<string, Link>();

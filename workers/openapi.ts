@@ -3,7 +3,7 @@ import * as z from 'zod';
 import type {EntityType} from '../schema/entity-type.ts';
 import {PolicyDocument, VersionedPolicy} from '../schema/policy.ts';
 import {PROBLEMS} from '../schema/problem.ts';
-import {IdempotencyKey, PAGE_ITEMS_MAX, WAIT_MS_MAX} from '../schema/requests.ts';
+import {IdempotencyKey, PAGE_ITEMS_MAX, ReplicaRequest, WAIT_MS_MAX} from '../schema/requests.ts';
 import {TenantDocument} from './routes/tenants.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -24,6 +24,10 @@ const TENANT = inPath('tenant');
 const REGION = inHeader('Sangam-Region', {type: 'string'});
 const MIN_VERSION = inHeader('Sangam-Min-Version', {type: 'string'});
 const WAIT = inQuery('wait', {type: 'integer', minimum: 0, maximum: WAIT_MS_MAX, description: 'milliseconds'});
+const CONSISTENCY = inHeader('Sangam-Consistency', {
+  type: 'string',
+  pattern: '^(local|session|home|regions:[1-9][0-9]?)$',
+});
 const KEY = inHeader('Idempotency-Key', schemaOf(IdempotencyKey));
 const problems: Json = {$ref: '#/components/responses/problem'};
 
@@ -67,7 +71,14 @@ function entityPaths(type: EntityType): Json {
   };
   const commands = Object.entries(type.commands).map(([name, {input}]) => [
     `${path}/{id}/commands/${name}`,
-    {post: operation(`${name} on one ${type.name}`, [...at, KEY, WAIT, MIN_VERSION], done, content(schemaOf(input)))},
+    {
+      post: operation(
+        `${name} on one ${type.name}`,
+        [...at, KEY, WAIT, MIN_VERSION, CONSISTENCY],
+        done,
+        content(schemaOf(input)),
+      ),
+    },
   ]);
   const list = [TENANT, REGION, inQuery('prefix', {type: 'string'}), inQuery('cursor', {type: 'string'})];
   const limit = inQuery('limit', {type: 'integer', minimum: 1, maximum: PAGE_ITEMS_MAX});
@@ -76,10 +87,15 @@ function entityPaths(type: EntityType): Json {
     [`${path}/{id}`]: {
       get: operation(
         `one ${type.name}`,
-        [...at, MIN_VERSION, WAIT, inHeader('If-None-Match', {type: 'string'})],
+        [...at, MIN_VERSION, WAIT, CONSISTENCY, inHeader('If-None-Match', {type: 'string'})],
         entity,
       ),
-      patch: operation(`edit fields of one ${type.name}`, [...at, KEY, WAIT, MIN_VERSION], done, content(edits)),
+      patch: operation(
+        `edit fields of one ${type.name}`,
+        [...at, KEY, WAIT, MIN_VERSION, CONSISTENCY],
+        done,
+        content(edits),
+      ),
     },
     [`${path}/{id}/log`]: {
       get: operation(
@@ -88,7 +104,29 @@ function entityPaths(type: EntityType): Json {
         content({type: 'object'}),
       ),
     },
-    [`${path}/{id}/replicas`]: {get: operation('replicas, vectors, backlog', at, content({type: 'object'}))},
+    [`${path}/{id}/replicas`]: {
+      get: operation('replicas, vectors, backlog, load', at, content({type: 'object'})),
+      post: operation(
+        'have a replica in a region, or move one there (admin)',
+        at,
+        content({type: 'object'}),
+        content(schemaOf(ReplicaRequest)),
+      ),
+    },
+    [`${path}/{id}/replicas/{region}`]: {
+      delete: operation(
+        'retire a replica; or give up one that does not answer (admin)',
+        [
+          ...at,
+          inPath('region'),
+          WAIT,
+          inQuery('heir', {type: 'string', description: 'region that gets its rights'}),
+          inQuery('silent', {type: 'boolean', description: 'it does not answer: go on without it'}),
+          inQuery('lost', {type: 'boolean', description: 'its storage is gone for good'}),
+        ],
+        content({type: 'object'}),
+      ),
+    },
     [`${path}/{id}/sync`]: {
       get: {
         summary: 'WebSocket: every change as JSON, commands as JSON; subprotocols sangam.v1, bearer.<token>',

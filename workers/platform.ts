@@ -1,6 +1,7 @@
 // The platform as a function of its entity types: the Worker and the actor class that a deployment exports.
 import {type IRequest, Router} from 'itty-router';
 import {Refusal} from '../crdt/refusal.ts';
+import {LINK_PATH} from '../durable-objects/link-actor.ts';
 import {createEntityActor, type EntityActorClass} from '../durable-objects/entity-actor.ts';
 import {type Env, surroundings} from '../durable-objects/env.ts';
 import {directLinks, type Links} from '../durable-objects/links.ts';
@@ -9,6 +10,7 @@ import {catalog, directory, tenantConfiguration} from '../schema/system-types.ts
 import {Edge} from './edge.ts';
 import {errorResponse, jsonResponse, textResponse} from './http.ts';
 import {openApi} from './openapi.ts';
+import {acceptLink} from './links.ts';
 import {addEntityRoutes, type Routes} from './routes/entities.ts';
 import {addListRoutes} from './routes/lists.ts';
 import {addTenantRoutes} from './routes/tenants.ts';
@@ -43,6 +45,7 @@ export function createPlatform({entityTypes, links = directLinks, addRoutes}: Pl
     const {pathname} = new URL(request.url);
     if (pathname === '/healthz') return jsonResponse({status: 'ready', regions: [...surroundings(env).regions.keys()]});
     if (pathname === '/openapi.json') return textResponse((document ??= JSON.stringify(openApi(types))));
+    if (pathname === LINK_PATH) return acceptLink(request, env);
     const found = (await routes.fetch(request, new Edge(request, env, {types, links}))) as Response | undefined;
     if (found) return found;
     // RFC 9110: the path exists if some method has a route for it.
@@ -63,4 +66,6 @@ const matches = ({routes}: Routes, method: string, url: string): boolean =>
   routes.some(([verb, pattern]) => verb === method && pattern.test(new URL(url).pathname));
 
 export type {Env} from '../durable-objects/env.ts';
+export {FenceActor} from '../durable-objects/fence-actor.ts';
+export {LinkActor} from '../durable-objects/link-actor.ts';
 export {Refusal} from '../crdt/refusal.ts';

@@ -1,6 +1,6 @@
 import {expect, test} from 'vitest';
 import * as awSet from '../../crdt/aw-set.ts';
-import {differingRanges, digestOfRange, rangesOf} from '../../crdt/key-range.ts';
+import {differingRanges, digestOfRange, digestsOfRanges, rangesOf} from '../../crdt/key-range.ts';
 import {Replica} from '../../crdt/replica.ts';
 import {REPLICAS} from '../support/subjects.ts';
 
@@ -28,6 +28,7 @@ test('[KR3] the digests of ranges add up to the digest of what they cover', () =
   const wordsOf = ({digest}: {digest: string}) => BigInt(`0x${digest}`);
   for (const splits of [[], ['k2'], ['a', 'k1', 'k150', 'k7', 'z']]) {
     const parts = rangesOf(splits).map(range => digestOfRange(type, set, range));
+    expect(digestsOfRanges(type, set, splits)).toEqual(parts);
     const sum = parts.reduce((total, part) => total + wordsOf(part), 0n);
     expect(BigInt.asUintN(64, sum)).toBe(wordsOf(digestOfRange(type, set)));
     expect(parts.reduce((total, {keys}) => total + keys, 0)).toBe(300);

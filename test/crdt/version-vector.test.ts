@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {before, joinVectors, meetVectors, type VersionVector} from '../../crdt/version-vector.ts';
+import {before, joinVectors, meetVectors, sameVector, type VersionVector} from '../../crdt/version-vector.ts';
 import {VersionedMap} from '../../crdt/versioned-map.ts';
 import {REPLICAS} from '../support/subjects.ts';
 
@@ -19,6 +19,24 @@ test('[VV2] a join that brings nothing is the very same vector', () => {
   const a: VersionVector = new Map([[EU, 3], [US, 1]]); // prettier-ignore
   for (const b of [a, new Map(a), new Map([[EU, 2]]), new Map([[US, 1]]), new Map()]) expect(joinVectors(a, b)).toBe(a);
   expect(new Map(joinVectors(a, new Map([[US, 2]])))).toEqual(new Map([[EU, 3], [US, 2]])); // prettier-ignore
+});
+
+test('[VV2] two vectors are the same when each covers the other, however many replicas they list', () => {
+  const a: VersionVector = new Map([[EU, 3], [US, 1]]); // prettier-ignore
+  expect(sameVector(a, new Map(a))).toBe(true);
+  for (const b of [
+    new Map([
+      [EU, 2],
+      [US, 1],
+    ]),
+    new Map([[EU, 3]]),
+    new Map([
+      [EU, 3],
+      [AP, 1],
+    ]),
+  ])
+    // prettier-ignore
+    expect([sameVector(a, b), sameVector(b, a)]).toEqual([false, false]);
 });
 
 test('[VV1] what was before an event is all but it and what its replica wrote later', () => {

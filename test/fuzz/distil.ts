@@ -1,6 +1,6 @@
-// Rebuilds the corpus after a change of a format: node test/fuzz/distil.ts. For each target it keeps the shortest input for each
-// reason to refuse, a few that are accepted, and the small ones among those that are made to hurt. What a run got wrong has
-// files of its own and stays.
+// Rebuilds the corpus after a change of a format: node test/fuzz/distil.ts [target…]. For each target it keeps the shortest
+// input for each reason to refuse, a few that are accepted, and the small ones among those that are made to hurt. What a run
+// got wrong has files of its own and stays.
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {toHex} from '../../crdt/bytes.ts';
@@ -19,7 +19,10 @@ const ACCEPTED_MAX = 3;
 
 const hostile = hostileInputs().filter(({input}) => input.length <= HOSTILE_BYTES_MAX);
 
+const wanted = process.argv.slice(2);
+
 for (const target of createTargets()) {
+  if (wanted.length > 0 && !wanted.includes(target.name)) continue;
   const dice = new Dice(SEED);
   const mutator = new Mutator(dice);
   const shortest = new Map<string, Uint8Array>();

@@ -7,12 +7,18 @@ import {
   encodeEntry,
   ENTRY_BYTES_MAX,
   type EntryHead,
+  FENCE,
+  FOLD,
+  FORGET,
   isSystemEvent,
   JOIN,
+  LEAVE,
+  PROMOTE,
   TRANSFER,
+  UNDO,
 } from '../../mesh/entry.ts';
 import {encodeFrame, decodeFrame, FRAME_ENTRIES_BYTES_MAX} from '../../mesh/frame.ts';
-import {damaged, decodedOr, deltaOf, entry, IDS, SHAPE} from '../support/mesh-arbitraries.ts';
+import {damaged, decodedOr, deltaOf, EMPTY_FRAME, entry, IDS, SHAPE} from '../support/mesh-arbitraries.ts';
 
 const head: EntryHead = {replica: IDS[0], counter: 1, time: {ms: 1, logical: 0}, command: 'add'};
 
@@ -46,14 +52,17 @@ test('[ENT3] an entry of ENTRY_BYTES_MAX is written, read and fits into a frame;
   expect(largest.length).toBe(ENTRY_BYTES_MAX);
   expect(decodeEntry(SHAPE, largest).head).toEqual(head);
   expect(ENTRY_BYTES_MAX).toBeLessThan(FRAME_ENTRIES_BYTES_MAX);
-  const frame = {policyVersion: 1, schemaHash: 1, from: 'weur', since: new Map(), relay: [], entries: [largest]};
-  expect(decodeFrame(encodeFrame(frame)).entries[0]!.length).toBe(ENTRY_BYTES_MAX);
+  expect(decodeFrame(encodeFrame({...EMPTY_FRAME, from: 'weur', entries: [largest]})).entries[0]!.length).toBe(
+    ENTRY_BYTES_MAX,
+  );
   expect(() => withTag(ENTRY_BYTES_MAX - overhead + 1)).toThrow(EncodeError);
   expect(decodedOr(() => decodeEntry(SHAPE, new Uint8Array([...largest, 0])))).toBe(undefined);
 });
 
 test('[ENT4] the platform’s own events have names that no command can have', () => {
-  expect([JOIN, TRANSFER].map(isSystemEvent)).toEqual([true, true]);
+  const all = [JOIN, TRANSFER, PROMOTE, FENCE, LEAVE, UNDO, FOLD, FORGET];
+  expect(all.filter(name => !isSystemEvent(name))).toEqual([]);
+  expect(new Set(all).size).toBe(all.length);
   expect(isSystemEvent('reserve')).toBe(false);
 });
 

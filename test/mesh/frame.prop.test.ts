@@ -7,7 +7,6 @@ import {
   admit,
   decodeFrame,
   encodeFrame,
-  type Frame,
   FRAME_BYTES_MAX,
   FRAME_ENTRIES_BYTES_MAX,
   knownOf,
@@ -21,6 +20,7 @@ import {deepFreeze} from '../support/deep-freeze.ts';
 import {
   damaged,
   decodedOr,
+  EMPTY_FRAME as EMPTY,
   frame,
   type History,
   history,
@@ -32,7 +32,6 @@ import {
 } from '../support/mesh-arbitraries.ts';
 
 const [EU, US, AP] = IDS;
-const EMPTY: Frame = {policyVersion: 0, schemaHash: 0, from: '', since: new Map(), relay: [], entries: []};
 const dot = (replica: ReplicaId, counter: number): Dot => ({replica, counter});
 const runOf = (replica: ReplicaId, from: number, to: number): Dot[] =>
   Array.from({length: to - from + 1}, (_, index) => dot(replica, from + index));
@@ -90,6 +89,17 @@ test('[FR6] the schema hash tells fields, types and names apart, and not the ord
   const retyped = new Map([...SHAPE].map(([name, type]) => [name, {...type, code: type.code + 1}] as const));
   const hashes = [SHAPE, renamed, retyped, new Map()].map(schemaHash);
   expect(new Set(hashes).size).toBe(4);
+});
+
+test('[FR15] a chunk has an index below its total, and no frame has a body that is not known', () => {
+  const chunk = (index: number, total: number) =>
+    encodeFrame({...EMPTY, body: {type: 'chunk', snapshot: '00'.repeat(8), index, total, bytes: new Uint8Array(1)}});
+  expect(decodeFrame(chunk(1, 2)).body).toMatchObject({index: 1, total: 2});
+  expect(decodedOr(() => decodeFrame(chunk(2, 2)))).toBe(undefined);
+  const bytes = encodeFrame(EMPTY);
+  expect(bytes.at(-1)).toBe(0);
+  bytes[bytes.length - 1] = 6;
+  expect(decodedOr(() => decodeFrame(bytes))).toBe(undefined);
 });
 
 // Admission.

@@ -14,12 +14,16 @@ import {
   type Shape,
 } from '../../crdt/document.ts';
 import {encodeTime} from '../../crdt/hybrid-clock.ts';
+import {differing, digestsOf, encodeDigests, encodeRanges, rangeSplits} from '../../crdt/patch.ts';
 import {Refusal} from '../../crdt/refusal.ts';
 import {Replica} from '../../crdt/replica.ts';
+import {amountsOf} from '../../crdt/undo.ts';
 import {decodedDelta, joinAll, only, play, scriptOf, shapeOf, type Step, type Subjects} from './crdt-scripts.ts';
 import {ALL_SUBJECTS, type AnySubject, MORE_SUBJECTS, REPLICAS} from './subjects.ts';
 
 const SEED = 20_26;
+/** Whose amounts are read: everything that a script's first replica adds to counters is of this event's. */
+export const AMOUNTS_HEAD: EventHead = {replica: REPLICAS[0], counter: 9, time: {ms: 9, logical: 0}};
 
 /** Every type there is. */
 export const EVERY_SUBJECT: Subjects = new Map([...ALL_SUBJECTS, ...MORE_SUBJECTS]);
@@ -120,3 +124,30 @@ export function partsOf(subject: AnySubject): readonly Uint8Array[] {
     }),
   );
 }
+
+/** Digests of one state by the ranges of another, and what a third sends back for them. */
+function comparisons(): {digests: Uint8Array[]; ranges: Uint8Array[]} {
+  const digests: Uint8Array[] = [];
+  const ranges: Uint8Array[] = [];
+  for (const {runs} of SOME_RUNS)
+    for (const {documents} of runs.slice(0, 4))
+      for (const [at, mine] of documents.entries()) {
+        const theirs = documents[(at + 1) % documents.length]!;
+        const made = digestsOf(EVERY_SHAPE, mine, rangeSplits(EVERY_SHAPE, theirs));
+        const writer = new Writer();
+        encodeDigests(writer, EVERY_SHAPE, made);
+        digests.push(writer.finish());
+        ranges.push(encodeRanges(EVERY_SHAPE, theirs, differing(EVERY_SHAPE, theirs, made)));
+      }
+  return {digests, ranges};
+}
+
+export const {digests: DIGESTS, ranges: RANGES} = comparisons();
+
+const COUNTING: Subjects = new Map([...EVERY_SUBJECT].filter(([name]) => /bins|seats|sold|stock|views/.test(name)));
+
+/** What events made the totals of their authors grow. The head they are read with is not among the bytes. */
+export const AMOUNTS: readonly Uint8Array[] = scripts(COUNTING, 6, 120)
+  .flatMap(script => play(COUNTING, script).events)
+  .flatMap(event => (event?.head.replica === AMOUNTS_HEAD.replica ? [event] : []))
+  .flatMap(({before, delta}) => amountsOf(EVERY_SHAPE, before, {...delta, head: AMOUNTS_HEAD}) ?? []);

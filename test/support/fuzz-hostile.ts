@@ -2,6 +2,7 @@
 import {fromHex, type Writer} from '../../crdt/bytes.ts';
 import {Encoder, ReplicaTable} from '../../crdt/codec.ts';
 import {JSON_DEPTH_MAX} from '../../crdt/json-value.ts';
+import {RANGES_MAX} from '../../crdt/patch.ts';
 import {STREAM_REPLICAS_MAX} from '../../crdt/stream.ts';
 import {FRAME_BYTES_MAX, PROTOCOL} from '../../mesh/frame.ts';
 import {EVERY_SHAPE} from './fuzz-corpus.ts';
@@ -114,6 +115,13 @@ function putSold(writer: Writer): void {
   writer.varint(EVERY_SHAPE.get('sold')!.code);
   writer.varint(1);
   writer.varint(5);
+}
+
+/** A frame up to its entries. */
+function putFrameHead(writer: Writer, replica: string): void {
+  writer.raw(Uint8Array.of(PROTOCOL, PROTOCOL, 0, 0, 0, 0));
+  writer.raw(fromHex(replica));
+  writer.raw(Uint8Array.of(0, 0, 0));
 }
 
 /** A set with an element whose one tag is of another replica's 100th event. */
@@ -282,9 +290,96 @@ export function hostileInputs(): readonly Hostile[] {
       target: 'frame',
       input: written(writer => {
         const entries = FRAME_BYTES_MAX - 32;
-        writer.raw(Uint8Array.of(PROTOCOL, PROTOCOL, 0, 0, 0, 0, 0, 0));
+        putFrameHead(writer, EU);
         writer.varint(entries);
-        writer.raw(new Uint8Array(entries));
+        writer.raw(new Uint8Array(entries + 1));
+      }),
+    },
+    {
+      name: 'a frame full of marks without a key',
+      target: 'frame',
+      input: written(writer => {
+        const marks = Math.floor((FRAME_BYTES_MAX - 64) / 20);
+        putFrameHead(writer, EU);
+        writer.raw(Uint8Array.of(0, 3)); // No entries; an offer.
+        writer.varint(marks);
+        for (let at = 0; at < marks; at++) {
+          writer.raw(new Uint8Array(17));
+          writer.raw(Uint8Array.of(1, 0, 0));
+        }
+      }),
+    },
+    {
+      name: 'marks that are claimed',
+      target: 'marks',
+      input: written(writer => {
+        writer.varint(MANY);
+        writer.raw(new Uint8Array(20 * MANY - 1).fill(1));
+      }),
+    },
+    {
+      name: 'an answer of more than there is',
+      target: 'answer',
+      input: written(writer => {
+        writer.raw(Uint8Array.of(5, 0));
+        writer.varint(SAFE_MAX);
+      }),
+    },
+    {
+      name: 'a request for 2^512 pieces',
+      target: 'request',
+      input: written(writer => {
+        writer.raw(Uint8Array.of(2, 0));
+        writer.raw(fromHex(EU + US));
+        writer.exact((1n << 512n) - 1n);
+        writer.exact((1n << 512n) - 1n);
+      }),
+    },
+    {
+      name: 'splits that share all but two bytes',
+      target: 'digests',
+      input: written(writer => {
+        writer.raw(Uint8Array.of(0, 1));
+        writer.key('tags', '');
+        writer.varint(EVERY_SHAPE.get('tags')!.code);
+        writer.varint(MANY);
+        putKeys(writer, MANY, 4_000);
+        writer.raw(new Uint8Array(MANY + 1));
+      }),
+    },
+    {
+      name: 'more ranges than may be',
+      target: 'digests',
+      input: written(writer => {
+        writer.raw(Uint8Array.of(0, 1));
+        writer.key('tags', '');
+        writer.varint(EVERY_SHAPE.get('tags')!.code);
+        writer.varint(RANGES_MAX);
+        writer.raw(new Uint8Array(3 * RANGES_MAX));
+      }),
+    },
+    {
+      name: 'ranges that share all but two bytes',
+      target: 'ranges',
+      input: written(writer => {
+        writer.raw(Uint8Array.of(4, 0, 0, 0, 0, 1));
+        writer.key('tags', '');
+        writer.varint(2 * MANY);
+        putKeys(writer, MANY, 4_000);
+        writer.raw(Uint8Array.of(0));
+      }),
+    },
+    {
+      name: 'amounts near 2^512 in every field',
+      target: 'amounts',
+      input: written(writer => {
+        writer.varint(1);
+        writer.key('sold', '');
+        writer.varint(EVERY_SHAPE.get('sold')!.code);
+        const from = writer.length;
+        writer.varint(1);
+        writer.exact((1n << 512n) - 1n);
+        writer.prefixLength(from);
       }),
     },
     {

@@ -1,7 +1,7 @@
 // Every decoder, and what must hold of every input: it is refused with a DecodeError, or it is the encoding of what was read, and
 // what was read can be used and written again. Nothing else is thrown.
 import {DecodeError, fromHex, Reader, sameBytes, toHex, Writer} from '../../crdt/bytes.ts';
-import {decodeReplica, decodeVector, encodeVector, type EventHead} from '../../crdt/codec.ts';
+import {decodeReplica, decodeVector, Encoder, encodeVector, type EventHead, ReplicaTable} from '../../crdt/codec.ts';
 import {
   decodeChanges,
   decodeDelta,
@@ -11,6 +11,7 @@ import {
   type Document,
   EMPTY_DOCUMENT,
   encodeChanges,
+  encodeFields,
   encodePart,
   encodeState,
   type EventDelta,
@@ -19,14 +20,28 @@ import {
 } from '../../crdt/document.ts';
 import {decodeTime} from '../../crdt/hybrid-clock.ts';
 import {decodeJson, encodeJson, type JsonValue} from '../../crdt/json-value.ts';
+import {decodeDigests, decodeRanges, differing, encodeDigests, encodeRanges, joinRanges} from '../../crdt/patch.ts';
 import {StreamDecoder} from '../../crdt/stream.ts';
+import {decodeAmounts} from '../../crdt/undo.ts';
 import {coversVector, joinVectors} from '../../crdt/version-vector.ts';
 import {decodeEntry, decodeEntryHead, encodeEntry} from '../../mesh/entry.ts';
-import {decodeFrame, encodeFrame, PROTOCOL} from '../../mesh/frame.ts';
+import {type Body, decodeFrame, encodeFrame, type Frame, PROTOCOL} from '../../mesh/frame.ts';
+import {decodeMarks, encodeMarks, type Mark} from '../../mesh/keys.ts';
+import {
+  type Answer,
+  decodeAnswer,
+  decodeRequest,
+  encodeAnswer,
+  encodeRequest,
+  type Request,
+} from '../../mesh/message.ts';
 import {parseVersionToken, versionToken} from '../../mesh/version-token.ts';
 import {partsOfRecord} from './crdt-scripts.ts';
 import {
+  AMOUNTS,
+  AMOUNTS_HEAD,
   CHANGES,
+  DIGESTS,
   DOCUMENTS,
   EVENTS,
   EVERY_SHAPE,
@@ -35,6 +50,7 @@ import {
   OLD_DOCUMENTS,
   OLD_SHAPE,
   partsOf,
+  RANGES,
   STATES,
   STREAMS,
 } from './fuzz-corpus.ts';
@@ -245,6 +261,56 @@ function readFrame(input: Uint8Array): () => void {
   };
 }
 
+function readRequest(input: Uint8Array): () => void {
+  const request = decodeRequest(input);
+  return () => {
+    const again = encodeRequest(request);
+    if (request.type !== 'frame') return same(again, input);
+    same(again.subarray(3), input.subarray(3));
+    if (input[2]! > PROTOCOL) throw new Finding('a frame for a newer protocol was read');
+  };
+}
+
+function readAnswer(input: Uint8Array): () => void {
+  const answer = decodeAnswer(input);
+  return () => same(encodeAnswer(answer), input);
+}
+
+function readDigests(input: Uint8Array): () => void {
+  const digests = decodeDigests(new Reader(input), EVERY_SHAPE);
+  return () => {
+    same(
+      written(writer => encodeDigests(writer, EVERY_SHAPE, digests)),
+      input,
+    );
+    const holder = DOCUMENTS[input.length % DOCUMENTS.length]!;
+    encodeRanges(EVERY_SHAPE, holder, differing(EVERY_SHAPE, holder, digests));
+  };
+}
+
+function readRanges(input: Uint8Array): () => void {
+  const ranged = decodeRanges(new Reader(input), EVERY_SHAPE);
+  return () => {
+    same(encodeRanges(EVERY_SHAPE, ranged, ranged.ranges), input);
+    // Whoever had seen just what was compared: then they must fit.
+    const holder = {...DOCUMENTS[input.length % DOCUMENTS.length]!, vector: ranged.ranges.compared};
+    const joined = joinRanges(EVERY_SHAPE, holder, ranged);
+    if (!joined) throw new Finding('ranges that do not fit to what they were compared with');
+  };
+}
+
+function readAmounts(input: Uint8Array): () => void {
+  const amounts = decodeAmounts(EVERY_SHAPE, AMOUNTS_HEAD, input, () => {
+    throw new DecodeError('not in the shape');
+  });
+  return () => {
+    const {replica, counter, time} = AMOUNTS_HEAD;
+    const encoder = new Encoder(new ReplicaTable([replica], [counter]), time);
+    encodeFields(encoder, EVERY_SHAPE, amounts, true);
+    same(encoder.finish(), input);
+  };
+}
+
 function readToken(input: Uint8Array): () => void {
   const token = text.decode(input);
   const version = parseVersionToken(token);
@@ -289,17 +355,70 @@ const ENTRIES = EVENTS.map(({head, delta}, at) =>
     delta,
   ),
 );
-const FRAMES = DOCUMENTS.slice(0, 120).map(({vector}, at) =>
-  encodeFrame({
+export const MARKS: readonly Mark[] = EVENTS.slice(0, 12).map(({head}, at) => ({
+  key: ['', 'key', 'é', '\u0000undo x'][at % 4]! + at,
+  fingerprint: new Uint8Array(8).fill(at),
+  dot: head,
+  time: head.time,
+}));
+const SNAPSHOT = '00112233aabbccdd';
+
+function bodyOf(at: number): Body {
+  const bytes = STATES[at]!.slice(0, 40);
+  const bodies: readonly Body[] = [
+    {type: 'entries'},
+    {type: 'changes', bytes},
+    {type: 'state', bytes},
+    {type: 'offer'},
+    {type: 'ranges', bytes},
+    {type: 'chunk', snapshot: SNAPSHOT, index: at, total: at + 1 + (at % 3), bytes},
+  ];
+  return bodies[at % bodies.length]!;
+}
+
+export const FRAMES: readonly Frame[] = DOCUMENTS.slice(0, 120).map(({vector}, at) => {
+  const body = bodyOf(at);
+  return {
     policyVersion: at,
     schemaHash: at * 12_345_678,
     from: ['eu', 'us', ''][at % 3]!,
+    replica: REPLICAS[at % 3]!,
+    epoch: at % 5,
     since: vector,
-    ...(at % 2 === 0 ? {pull: vector} : {}),
+    ...(at % 4 < 2 ? {pull: vector, staged: at % 4 === 0 ? {snapshot: SNAPSHOT, chunks: 1 + at} : undefined} : {}),
     relay: ['ap', 'sa'].slice(0, at % 3),
-    entries: ENTRIES.slice(at, at + (at % 4)),
+    entries: body.type === 'entries' ? ENTRIES.slice(at, at + 1 + (at % 3)) : [],
+    body,
+    marks: body.type === 'entries' ? [] : MARKS.slice(at % 7, (at % 7) + (at % 3)),
+  };
+});
+
+const [DONOR, RECEIVER] = REPLICAS;
+const AMOUNTS_OF_RIGHTS = [0, 1, 127, 128, Number.MAX_SAFE_INTEGER, 2n ** 53n, 2n ** 512n - 1n];
+export const REQUESTS: readonly Request[] = [
+  {type: 'probe'},
+  ...AMOUNTS_OF_RIGHTS.map((needed, at): Request => {
+    const wanted = AMOUNTS_OF_RIGHTS.at(-1 - at)!;
+    return {
+      type: 'rights',
+      request: {field: ['stock', 'é', ''][at % 3]!, donor: DONOR, receiver: RECEIVER, needed, wanted},
+    };
   }),
-);
+  ...FRAMES.slice(0, 24).map((frame): Request => ({type: 'frame', frame})),
+];
+export const ANSWERS: readonly Answer[] = [
+  {type: 'absent'},
+  {type: 'retired'},
+  {type: 'refused', why: 'not here'},
+  {type: 'later', why: 'too much at once', afterMs: 250},
+  ...AMOUNTS_OF_RIGHTS.map((amount): Answer => ({type: 'granted', amount})),
+  ...DOCUMENTS.slice(0, 40).flatMap(({vector}, at): Answer[] => [
+    {type: 'applied', vector, credit: at * 8_191},
+    {type: 'gap', vector},
+    {type: 'digests', vector, bytes: DIGESTS[at]!.slice(0, 40)},
+    {type: 'staged', vector, snapshot: SNAPSHOT, chunks: at},
+  ]),
+];
 
 export function createTargets(): readonly Target[] {
   const deltas = EVENTS.map(({head, delta}) => headedDelta(head, delta));
@@ -314,7 +433,17 @@ export function createTargets(): readonly Target[] {
     target('stream', STREAMS, input => readStream(EVERY_SHAPE, input)),
     target('stream-in-old-build', STREAMS, input => readStream(OLD_SHAPE, input), 'stream'),
     target('entry', ENTRIES, input => readEntry(EVERY_SHAPE, input)),
-    target('frame', FRAMES, readFrame),
+    target('frame', FRAMES.map(encodeFrame), readFrame),
+    target('request', REQUESTS.map(encodeRequest), readRequest),
+    target('answer', ANSWERS.map(encodeAnswer), readAnswer),
+    target(
+      'marks',
+      MARKS.map((_, at) => written(writer => encodeMarks(writer, MARKS.slice(at, at + 3)))),
+      input => recoded(input, decodeMarks, encodeMarks),
+    ),
+    target('digests', DIGESTS, readDigests),
+    target('ranges', RANGES, readRanges),
+    target('amounts', AMOUNTS, readAmounts),
     target('vector', VECTORS, input => recoded(input, decodeVector, encodeVector)),
     target(
       'json',

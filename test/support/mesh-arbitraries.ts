@@ -7,7 +7,8 @@ import * as awSet from '../../crdt/aw-set.ts';
 import * as counters from '../../crdt/pn-counter.ts';
 import {coversVector, EMPTY_VECTOR, type VersionVector, withDot} from '../../crdt/version-vector.ts';
 import {encodeEntry, type EntryHead, FINGERPRINT_BYTES} from '../../mesh/entry.ts';
-import type {Frame, LogEntry} from '../../mesh/frame.ts';
+import type {Body, Frame, LogEntry} from '../../mesh/frame.ts';
+import type {Mark} from '../../mesh/keys.ts';
 import {withMembers} from '../../mesh/membership.ts';
 
 export const IDS = ['a0a0a0a0a0a0a0a0', 'b1b1b1b1b1b1b1b1', 'c2c2c2c2c2c2c2c2'] as readonly string[] as [
@@ -33,21 +34,17 @@ export const vector: fc.Arbitrary<VersionVector> = fc
   .array(fc.tuple(replicaId, counter), {maxLength: 6})
   .map(entries => new Map(entries));
 
-const text = fc.oneof(fc.string({unit: 'grapheme', maxLength: 12}), fc.constantFrom('', 'reserve', '__proto__'));
+export const text = fc.oneof(fc.string({unit: 'grapheme', maxLength: 12}), fc.constantFrom('', 'reserve', '__proto__'));
+const time = fc.record({ms: fc.nat(), logical: fc.nat(9)});
+const fingerprint = fc.uint8Array({minLength: FINGERPRINT_BYTES, maxLength: FINGERPRINT_BYTES});
 
 export const entryHead: fc.Arbitrary<EntryHead> = fc
   .record({
     replica: replicaId,
     counter,
-    time: fc.record({ms: fc.nat(), logical: fc.nat(9)}),
+    time,
     command: text,
-    mark: fc.option(
-      fc.record({
-        key: text,
-        fingerprint: fc.uint8Array({minLength: FINGERPRINT_BYTES, maxLength: FINGERPRINT_BYTES}),
-      }),
-      {nil: undefined},
-    ),
+    mark: fc.option(fc.record({key: text, fingerprint}), {nil: undefined}),
   })
   .map(({mark, ...head}) => (mark ? {...head, mark} : head));
 
@@ -64,20 +61,70 @@ export const entry = fc
   .tuple(entryHead, fc.array(text, {maxLength: 3}), fc.integer({min: -9, max: 9}))
   .map(([head, tags, by]) => ({head, bytes: encodeEntry(SHAPE, head, deltaOf(head, tags, by))}));
 
+export const mark: fc.Arbitrary<Mark> = fc.record({
+  key: text,
+  fingerprint,
+  dot: fc.record({replica: replicaId, counter}),
+  time,
+});
+
+export const snapshot = fc.uint8Array({minLength: 8, maxLength: 8}).map(bytes => Buffer.from(bytes).toString('hex'));
+const bytes = fc.uint8Array({maxLength: 9});
+
+export const body: fc.Arbitrary<Body> = fc.oneof(
+  fc.record({type: fc.constantFrom('entries' as const, 'offer' as const)}),
+  fc.record({type: fc.constantFrom('changes' as const, 'state' as const, 'ranges' as const), bytes}),
+  fc
+    .record({
+      type: fc.constant('chunk' as const),
+      snapshot,
+      index: fc.nat(300),
+      more: fc.integer({min: 1, max: 9}),
+      bytes,
+    })
+    .map(({more, ...chunk}) => ({...chunk, total: chunk.index + more})),
+);
+
+const staged = fc.option(fc.record({snapshot, chunks: fc.integer({min: 1, max: 1_024})}), {nil: undefined});
+
+/** Only a pull says what is staged, and entries carry their marks themselves. */
 export const frame: fc.Arbitrary<Frame> = fc
   .record({
     policyVersion: fc.nat(),
     schemaHash: fc.nat(0xffffffff),
     from: text,
+    replica: replicaId,
+    epoch: fc.nat(),
     since: vector,
     pull: fc.option(vector, {nil: undefined}),
+    staged,
     relay: fc.array(text, {maxLength: 3}),
     entries: fc.array(
-      entry.map(({bytes}) => bytes),
+      entry.map(one => one.bytes),
       {maxLength: 4},
     ),
+    body,
+    marks: fc.array(mark, {maxLength: 3}),
   })
-  .map(({pull, ...others}) => (pull ? {...others, pull} : others));
+  .map(({pull, staged: has, ...others}) => ({
+    ...others,
+    ...(pull ? {pull, staged: has} : {}),
+    marks: others.body.type === 'entries' ? [] : others.marks,
+  }));
+
+/** A frame that says nothing. */
+export const EMPTY_FRAME: Frame = {
+  policyVersion: 0,
+  schemaHash: 0,
+  from: '',
+  replica: IDS[0],
+  epoch: 0,
+  since: new Map(),
+  relay: [],
+  entries: [],
+  body: {type: 'entries'},
+  marks: [],
+};
 
 /** Random bytes, and encodings that were cut, flipped or lengthened somewhere. */
 export function damaged(valid: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array> {

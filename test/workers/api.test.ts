@@ -263,6 +263,7 @@ test('[API9] the log is read in pages, each entry once, in order, to its end', a
   const whole = await page('');
   expect(whole.region).toBe('weur');
   expect(whole.next).toBeUndefined();
+  expect(whole.droppedUpTo).toBe(0);
   const commands = ['$join', 'receive', ...Array.from({length: 5}, () => 'patch')];
   expect(whole.entries.map(({command}: {command: string}) => command)).toEqual(commands);
   expect(whole.entries.map(({seq}: {seq: number}) => seq)).toEqual([1, 2, 3, 4, 5, 6, 7]);
@@ -286,8 +287,8 @@ test('[API9] the log is read in pages, each entry once, in order, to its end', a
     }
     expect(entries, `pages of ${limit}`).toEqual(whole.entries);
   }
-  expect(await page('?after=7')).toEqual({region: 'weur', entries: []});
-  expect(await page('?after=999999999999999')).toEqual({region: 'weur', entries: []});
+  expect(await page('?after=7')).toEqual({region: 'weur', entries: [], droppedUpTo: 0});
+  expect(await page('?after=999999999999999')).toEqual({region: 'weur', entries: [], droppedUpTo: 0});
 });
 
 test('[API10] the replicas of an entity: who holds it, what each has seen, what is outstanding', async () => {
@@ -325,7 +326,8 @@ test('[API11] a path answers other methods with 405 and those it takes, what is 
     '/inventory-item': 'GET',
     [tea]: 'GET, PATCH',
     [`${tea}/log`]: 'GET',
-    [`${tea}/replicas`]: 'GET',
+    [`${tea}/replicas`]: 'GET, POST',
+    [`${tea}/replicas/weur`]: 'DELETE',
     [`${tea}/sync`]: 'GET',
     [`${tea}/commands/receive`]: 'POST',
   };

@@ -110,7 +110,7 @@ test('[OAS2] every route that is served is described, and every one that is desc
   expect([...types.keys()]).toEqual(['inventory-item', 'device-controller']);
   const served = ['GET /healthz', 'GET /openapi.json'];
   for (const [method, , , route] of routes.routes) {
-    const path = route!.replace(':tenant', '{tenant}').replace(':id', '{id}');
+    const path = route!.replace(':tenant', '{tenant}').replace(':id', '{id}').replace(':region', '{region}');
     if (!path.includes(':type')) served.push(`${method} ${path}`);
     else
       for (const [type, commands] of types) {
@@ -126,13 +126,13 @@ test('[OAS2] every route that is served is described, and every one that is desc
   ).toEqual(served.sort());
   // And the platform itself agrees: the path takes the method, or asks who is there; and what it takes besides, it says.
   for (const [path, item] of Object.entries(document.paths)) {
-    const url = path.replace('{tenant}', 'nobody').replace('{id}', 'x');
+    const url = path.replace('{tenant}', 'nobody').replace('{id}', 'x').replace('{region}', 'weur');
     for (const method of Object.keys(item as Json)) {
       const {status} = await send(url, {method: method.toUpperCase(), ...(method === 'get' ? {} : {body: {}})});
       expect([200, 401, 426], `${method} ${url}`).toContain(status);
     }
     if (!path.startsWith('/v1')) continue;
-    const {json} = await send(url, {method: 'DELETE'});
+    const {json} = await send(url, {method: 'PROPFIND'});
     expect(json.allowed.map((name: string) => name.toLowerCase()).sort(), path).toEqual(
       Object.keys(item as Json).sort(),
     );
@@ -325,6 +325,10 @@ test('[OAS5] a parameter that is described is one that the platform looks at', a
     'header Sangam-Min-Version': '!',
     'header Idempotency-Key': ' a b ',
     'header If-Match': 'x',
+    'header Sangam-Consistency': 'x',
+    'query heir': 'x'.repeat(100),
+    'query silent': 'x',
+    'query lost': 'x',
   };
   const token = await operatorToken();
   for (const [method, path, operation] of operations()) {
@@ -332,7 +336,7 @@ test('[OAS5] a parameter that is described is one that the platform looks at', a
       if (where === 'path' || name === 'If-None-Match') continue;
       const value = wrong[`${where} ${name}`];
       expect(value, `${where} ${name}`).toBeDefined();
-      const url = path.replace('/v1/{tenant}', '').replace('{id}', 'tea');
+      const url = path.replace('/v1/{tenant}', '').replace('{id}', 'tea').replace('{region}', 'weur');
       const query = where === 'query' ? `?${name}=${encodeURIComponent(value!)}` : '';
       const headers = {
         ...(url.endsWith('/sync') && {Upgrade: 'websocket'}),

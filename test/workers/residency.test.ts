@@ -2,7 +2,8 @@
 import {listDurableObjectIds} from 'cloudflare:test';
 import {beforeEach, expect, test} from 'vitest';
 import type {PolicyDocument} from '../../schema/policy.ts';
-import {encodeFrame} from '../../mesh/frame.ts';
+import type {ReplicaId} from '../../crdt/dot.ts';
+import {decodeAnswer, encodeRequest} from '../../mesh/message.ts';
 import type {EntityCalls} from '../../schema/calls.ts';
 import {addressOf, namespace, stubAt, stubOf} from '../support/objects.ts';
 import {createTenant, REGIONS, setLink, until, WORLD} from '../support/platform.ts';
@@ -134,9 +135,23 @@ test('[RES25] a frame to a region that may not hold the entity is refused there,
   const address = {...addressOf(client, item), type: '$catalog', id: 'eu/inventory-item'};
   const place = {region: 'apac-ne', jurisdiction: 'eu'};
   const call = {address, place, tenantJurisdiction: 'eu', policyVersion: 1};
-  const frame = {policyVersion: 0, schemaHash: 0, from: 'weur', since: new Map(), relay: [], entries: []};
+  const frame = {
+    policyVersion: 0,
+    schemaHash: 0,
+    from: 'weur',
+    replica: 'a'.repeat(16) as ReplicaId,
+    epoch: 1,
+    since: new Map(),
+    relay: [],
+    entries: [],
+    body: {type: 'entries'} as const,
+    marks: [],
+  };
   const outside = stubAt(address, 'apac-ne', 'eu') as unknown as EntityCalls;
-  expect(await outside.receive(call, encodeFrame(frame))).toMatchObject({type: 'later'}); // No policy is known there at all.
-  expect(await outside.vector(call)).toBeUndefined();
-  expect(await stub.vector({...call, address: addressOf(client, item)})).toBeUndefined();
+  const told = await outside.exchange(call, encodeRequest({type: 'frame', frame}));
+  expect(decodeAnswer(told)).toMatchObject({type: 'later'}); // No policy is known there at all.
+  const probe = encodeRequest({type: 'probe'});
+  expect(decodeAnswer(await outside.exchange(call, probe))).toEqual({type: 'absent'});
+  const there = {...call, address: addressOf(client, item)};
+  expect(decodeAnswer(await stub.exchange(there, probe))).toEqual({type: 'absent'});
 });

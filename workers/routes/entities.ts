@@ -4,7 +4,18 @@ import {Refusal} from '../../crdt/refusal.ts';
 import {parseVersionToken} from '../../mesh/version-token.ts';
 import type {Call, CommandOptions, CommandReply, EntityReply} from '../../schema/calls.ts';
 import {toJson} from '../../schema/json.ts';
-import {EntityId, IdempotencyKey, LogQuery, PAGE_ITEMS_DEFAULT, TenantName, WaitQuery} from '../../schema/requests.ts';
+import {
+  EntityId,
+  IdempotencyKey,
+  LeaveQuery,
+  LogQuery,
+  PAGE_ITEMS_DEFAULT,
+  parseConsistency,
+  ReplicaRequest,
+  TenantName,
+  WAIT_MS_MAX,
+  WaitQuery,
+} from '../../schema/requests.ts';
 import type {Scope} from '../auth.ts';
 import type {Edge} from '../edge.ts';
 import {jsonBody, jsonResponse, parsed, problemResponse, textResponse, valueOf} from '../http.ts';
@@ -21,24 +32,30 @@ function decoded(segment: string): string {
   }
 }
 
-/** Who calls for which entity, and where it is served. */
-async function entityCall(request: IRequest, edge: Edge, scope: Scope): Promise<Call> {
+/** Who calls for which entity; what it returns says where the entity is served, in the client's region or in one it names. */
+async function entityCalls(request: IRequest, edge: Edge, scope: Scope): Promise<(region?: string) => Call> {
   const tenantName = parsed(TenantName, request.params.tenant, 'the tenant');
   const {tenant, caller} = await edge.caller(tenantName, scope);
   const type = decoded(request.params.type!);
   if (!edge.types.has(type))
     throw new Refusal('unknown-type', `there is no entity type "${type}"`, {known: [...edge.types.keys()]});
   const id = parsed(EntityId, decoded(request.params.id!), 'the id');
-  const place = edge.placeFor(tenant, {type, id});
-  return {...edge.destination(tenant, {tenant: tenantName, type, id}, place), caller};
+  const isHome = request.headers.get('Sangam-Consistency') === 'home';
+  return (region = isHome ? edge.homeOf(tenant, {type, id}) : undefined) => {
+    const place = edge.placeFor(tenant, {type, id}, region);
+    return {...edge.destination(tenant, {tenant: tenantName, type, id}, place), caller};
+  };
 }
+
+const entityCall = async (request: IRequest, edge: Edge, scope: Scope): Promise<Call> =>
+  (await entityCalls(request, edge, scope))();
 
 function commandOptions(request: IRequest): CommandOptions {
   const options = readOptions(request);
   const key = request.headers.get('Idempotency-Key');
   const {success, data} = IdempotencyKey.optional().safeParse(key ?? undefined);
   if (!success) throw new Refusal('invalid-idempotency-key', 'visible ASCII characters, at most 128 of them');
-  return {...options, idempotencyKey: data};
+  return {...options, idempotencyKey: data, sentAtMs: Date.now()};
 }
 
 function readOptions(request: IRequest): CommandOptions {
@@ -46,13 +63,17 @@ function readOptions(request: IRequest): CommandOptions {
   const minVersion = request.headers.get('Sangam-Min-Version') ?? undefined;
   if (minVersion !== undefined && !parseVersionToken(minVersion))
     throw new Refusal('invalid-version', 'Sangam-Min-Version is no version token');
-  return {minVersion, waitMs: wait};
+  const consistency = request.headers.get('Sangam-Consistency') ?? undefined;
+  if (consistency !== undefined && !parseConsistency(consistency))
+    throw new Refusal('invalid-consistency', 'local, session, regions:N or home');
+  return {minVersion, waitMs: wait, consistency};
 }
 
-const entityHeaders = ({version, etag, digest}: EntityReply, region: string) => ({
+const entityHeaders = ({version, etag, digest, consistency}: EntityReply, region: string) => ({
   ETag: etag,
   'Sangam-Version': version,
   'Sangam-Region': region,
+  'Sangam-Consistency': consistency,
   ...(digest && {'Sangam-Digest': digest}),
 });
 
@@ -89,6 +110,31 @@ export function addEntityRoutes(routes: Routes): void {
   routes.get('/v1/:tenant/:type/:id/replicas', async (request, edge) => {
     const call = await entityCall(request, edge, 'read');
     return jsonResponse(valueOf(await edge.call(call, stub => stub.replicas(call))));
+  });
+
+  routes.post('/v1/:tenant/:type/:id/replicas', async (request, edge) => {
+    const callIn = await entityCalls(request, edge, 'admin');
+    const {region, from} = parsed(ReplicaRequest, await jsonBody(edge.request), 'the replica');
+    const call = callIn(region);
+    const report = valueOf(await edge.call(call, stub => stub.settle(call)));
+    if (from === undefined || from === region) return jsonResponse({replica: report}, {status: 201});
+    // Only once the new one holds everything: before that the old one may be the only one.
+    const old = callIn(from);
+    const retired = valueOf(await edge.call(old, stub => stub.leave(old, region, WAIT_MS_MAX)));
+    return jsonResponse({replica: report, retired}, {status: retired.status === 'left' ? 201 : 202});
+  });
+
+  routes.delete('/v1/:tenant/:type/:id/replicas/:region', async (request, edge) => {
+    const callIn = await entityCalls(request, edge, 'admin');
+    const {wait = WAIT_MS_MAX, heir, silent, lost} = parsed(LeaveQuery, request.query, 'the query');
+    const region = decoded(request.params.region!);
+    if (silent || lost) {
+      const call = callIn();
+      return jsonResponse({replica: valueOf(await edge.call(call, stub => stub.fence(call, region, lost === true)))});
+    }
+    const call = callIn(region);
+    const retired = valueOf(await edge.call(call, stub => stub.leave(call, heir, wait)));
+    return jsonResponse({retired}, {status: retired.status === 'left' ? 200 : 202});
   });
 
   routes.post('/v1/:tenant/:type/:id/commands/:name', async (request, edge) => {

@@ -1,0 +1,295 @@
+// What must hold at every moment of a run, and what must be true once it rests. It looks at what is written, at states and at
+// replies, never at the decisions of the code under test.
+import * as bounded from '../../crdt/bounded-counter.ts';
+import {sameBytes} from '../../crdt/bytes.ts';
+import {fieldState} from '../../crdt/document.ts';
+import type {Dot, ReplicaId} from '../../crdt/dot.ts';
+import {plus, sum} from '../../crdt/exact.ts';
+import {counterOf, coversDot, EMPTY_VECTOR, joinVectors, type VersionVector} from '../../crdt/version-vector.ts';
+import {decodeEntryHead, type EntryHead} from '../../mesh/entry.ts';
+import {nameOf} from '../../mesh/ladder.ts';
+import {WAITING_MAX} from '../../mesh/load.ts';
+import {isGone, members} from '../../mesh/membership.ts';
+import type {Held, Replica} from '../../mesh/replica.ts';
+import type {StoreEffect} from '../../mesh/store.ts';
+import {encodeState} from '../../crdt/document.ts';
+
+/** A request of a client's, under the one key that all its attempts carry. */
+export interface Operation {
+  readonly key: string;
+  readonly command: string;
+  readonly input: unknown;
+}
+
+export class Violation extends Error {
+  override readonly name = 'Violation';
+}
+
+export function demand(condition: boolean, what: string): asserts condition {
+  if (!condition) throw new Violation(what);
+}
+
+interface Minted {
+  readonly bytes: Uint8Array;
+  readonly head: EntryHead;
+  /** Regions that have had it on disk, in whatever form. */
+  readonly seenIn: Set<string>;
+  readonly by: string;
+}
+
+const nameOfDot = ({replica, counter}: Dot): string => `${replica}:${counter}`;
+
+/** What is known of one storage from outside. */
+export interface Witness {
+  vector: VersionVector;
+  /** Everything that a reply has claimed to be durable there. */
+  promised: VersionVector;
+  digest: string;
+}
+
+export const newWitness = (): Witness => ({vector: EMPTY_VECTOR, promised: EMPTY_VECTOR, digest: ''});
+
+export class Oracle {
+  readonly #minted = new Map<string, Minted>();
+  readonly #digests = new Map<string, string>();
+  readonly #operations = new Map<string, Operation>();
+  /** Keys of acknowledged operations. */
+  readonly #acknowledged = new Set<string>();
+  /** Ids that were members once: a vector forgets them in the end. */
+  readonly #forgotten = new Set<ReplicaId>();
+  /** Regions whose storage was lost or put back: what only they had is gone. */
+  readonly #damaged = new Set<string>();
+  /** Events that a lost storage took with it. */
+  readonly #lost = new Set<string>();
+  /** Keys of those among them whose dots have come again. */
+  readonly #lostKeys = new Set<string>();
+
+  started(operation: Operation): void {
+    this.#operations.set(operation.key, operation);
+  }
+
+  acknowledged({key}: Operation): void {
+    this.#acknowledged.add(key);
+  }
+
+  /** A storage is not what it was: `left` is what it still holds. */
+  damaged(region: string, left: VersionVector): void {
+    this.#damaged.add(region);
+    for (const name of this.#takeFrom(region, left)) this.#lost.add(name);
+  }
+
+  /** A storage was dropped by its replica, which has left: what it held is with others. */
+  #dropped(region: string): void {
+    for (const name of this.#takeFrom(region, EMPTY_VECTOR)) {
+      demand(this.hasLoss, `${region} dropped the only copy of ${name}`);
+      this.#lost.add(name);
+    }
+  }
+
+  /** Returns what nobody has any more. A dot of that may come again with another event. */
+  #takeFrom(region: string, left: VersionVector): readonly string[] {
+    const gone: string[] = [];
+    for (const [name, {head, seenIn}] of this.#minted)
+      if (!coversDot(left, head) && seenIn.delete(region) && seenIn.size === 0) gone.push(name);
+    return gone;
+  }
+
+  get hasLoss(): boolean {
+    return this.#damaged.size > 0;
+  }
+
+  /** After an object was opened anew. */
+  reopened(region: string, held: Held, {promised}: Witness): void {
+    demand(this.covers(held.document.vector, promised), `${region} has lost what it had acknowledged`);
+  }
+
+  /** A vector covers another one but for those whom everybody has forgotten. */
+  covers(vector: VersionVector, wanted: VersionVector): boolean {
+    for (const [id, counter] of wanted)
+      if (counterOf(vector, id) < counter && !(this.#forgotten.has(id) && !vector.has(id))) return false;
+    return true;
+  }
+
+  /** After each turn that was kept. */
+  kept(region: string, replica: Replica, effects: readonly StoreEffect[], witness: Witness): void {
+    demand(replica.waiting.length <= WAITING_MAX, `${region} has too many requests waiting`);
+    demand(replica.open.size <= 4 * (replica.permitted.length + 1), `${region} has too many calls open`);
+    const {held} = replica;
+    if (!held) {
+      if (effects.some(({type}) => type === 'drop')) this.#dropped(region);
+      Object.assign(witness, newWitness());
+      return;
+    }
+    const {vector} = held.document;
+    let logged = witness.vector;
+    if (effects.some(({type}) => type === 'create')) Object.assign(witness, newWitness());
+    for (const effect of effects)
+      if (effect.type === 'create' || effect.type === 'drop') logged = EMPTY_VECTOR;
+      else if (effect.type === 'append')
+        for (const {entry} of effect.rows) logged = this.#logged(region, entry, logged);
+      else if (effect.type === 'checkpoint' && effect.base) logged = joinVectors(logged, effect.document.vector);
+      else if (effect.type === 'trim')
+        demand(effect.seq <= held.checkpointSeq, `${region} dropped rows that its state lacks`);
+    if (vector !== witness.vector) this.#grown(region, held, witness);
+    witness.vector = vector;
+    if (effects.length > 0) this.#state(region, replica, held, witness);
+  }
+
+  #logged(region: string, bytes: Uint8Array, before: VersionVector): VersionVector {
+    const head = decodeEntryHead(bytes);
+    const name = nameOfDot(head);
+    const known = this.#minted.get(name);
+    if (known && !sameBytes(known.bytes, bytes)) {
+      // A dot may come a second time only when its first event went down with a storage and nobody else had it.
+      demand(known.seenIn.size === 0, `dot ${name} names two events`);
+      if (known.head.mark) this.#lostKeys.add(known.head.mark.key);
+      this.#minted.delete(name);
+      this.#digests.clear();
+    }
+    demand(head.counter === counterOf(before, head.replica) + 1, `${region} logged ${name} over a gap or twice`);
+    if (!this.#minted.has(name)) this.#minted.set(name, {bytes, head, seenIn: new Set(), by: region});
+    const after = new Map(before);
+    return after.set(head.replica, head.counter);
+  }
+
+  #grown(region: string, held: Held, witness: Witness): void {
+    const {vector} = held.document;
+    const all = members(held.document);
+    for (const [id, counter] of witness.vector) {
+      if (counterOf(vector, id) >= counter) continue;
+      demand(!vector.has(id) && !all.has(id), `${region} went back behind what it had of ${id}`);
+      this.#forgotten.add(id);
+    }
+    for (const [id, counter] of vector)
+      for (let at = counterOf(witness.vector, id) + 1; at <= counter; at++) {
+        const minted = this.#minted.get(`${id}:${at}`);
+        demand(minted !== undefined, `${region} claims ${id}:${at}, which nobody minted`);
+        minted.seenIn.add(region);
+        this.#lost.delete(`${id}:${at}`);
+      }
+  }
+
+  #state(region: string, {kind}: Replica, held: Held, witness: Witness): void {
+    const {document} = held;
+    const digest = nameOf(encodeState(kind.shape, document));
+    if (digest === witness.digest) return;
+    witness.digest = digest;
+    const version = [...document.vector]
+      .map(([id, counter]) => `${id}${counter}`)
+      .sort()
+      .join(' ');
+    const other = this.#digests.get(version);
+    demand(other === undefined || other === digest, `${region} has another state than a replica with the same vector`);
+    this.#digests.set(version, digest);
+    for (const field of kind.bounded) {
+      const state = fieldState(document, field, bounded.boundedCounter);
+      const value = bounded.value(state);
+      const rights = bounded.rights(state);
+      demand(value >= 0, `${field} is ${value} in ${region}`);
+      for (const [holder, amount] of rights) demand(amount >= 0, `${holder} holds ${amount} of ${field} in ${region}`);
+      demand(sum(rights.values()) === value, `rights to ${field} in ${region} do not add up to ${value}`);
+    }
+  }
+
+  /**
+   * Whether everything acknowledged is there, and what the operations make of the entity, one after another. `voids` are
+   * events that are void and could not be taken back yet.
+   */
+  expectedOf(region: string, vector: VersionVector, voids: readonly Dot[]): Expected {
+    const applied = new Map<string, number>();
+    const lost = new Set(this.#lostKeys);
+    const isVoid = new Set(voids.map(nameOfDot));
+    for (const [name, {head}] of this.#minted) {
+      if (!head.mark || head.command.startsWith('$')) continue;
+      if (this.#lost.has(name)) {
+        lost.add(head.mark.key);
+        continue;
+      }
+      const isThere = coversDot(vector, head) || (this.#forgotten.has(head.replica) && !vector.has(head.replica));
+      if (!isThere) continue;
+      const before = applied.get(head.mark.key);
+      // One key, one effect, unless one of its events waits for being taken back.
+      if (before === undefined) applied.set(head.mark.key, 1 + (isVoid.has(name) ? 0 : 0));
+      if (isVoid.has(name)) applied.set(head.mark.key, (applied.get(head.mark.key) ?? 0) + 1);
+    }
+    for (const key of this.#acknowledged)
+      demand(applied.has(key) || lost.has(key), `${region} lacks operation ${key}, which was acknowledged`);
+    return sequentially(
+      [...applied].flatMap(([key, times]) => Array.from({length: times}, () => this.#operations.get(key)!)),
+    );
+  }
+}
+
+export const promise = (witness: Witness, vector: VersionVector): void => {
+  witness.promised = joinVectors(witness.promised, vector);
+};
+
+export const liveRegionsOf = (held: Held): readonly string[] =>
+  [...members(held.document).values()].filter(member => !isGone(member)).map(({region}) => region);
+
+/** What a view must show. */
+export interface Expected {
+  readonly numbers: Readonly<Record<string, number>>;
+  /** Sets: what must be in, since nothing ever removed it, and all that may be. */
+  readonly sets: Readonly<Record<string, {readonly always: readonly string[]; readonly atMost: readonly string[]}>>;
+}
+
+/** The sequential model: what each command does to numbers, and what it adds to and removes from sets. */
+function sequentially(operations: readonly Operation[]): Expected {
+  const numbers: Record<string, number> = {};
+  const added = new Map<string, Set<string>>();
+  const removed = new Map<string, Set<string>>();
+  const count = (name: string, by: number) => (numbers[name] = Number(plus(numbers[name] ?? 0, by)));
+  const note = (sets: Map<string, Set<string>>, name: string, items: readonly string[]) =>
+    sets.set(name, new Set([...(sets.get(name) ?? []), ...items]));
+  for (const {command, input} of operations) {
+    const {
+      quantity = 0,
+      by = 0,
+      readings = 0,
+      alarm = '',
+      ids = [],
+      tags,
+      bins,
+    } = input as Record<string, never> & {
+      tags?: {add?: string[]; remove?: string[]};
+      bins?: Record<string, {increment: number}>;
+    };
+    if (command === 'receive' || command === 'release') count('stock', quantity);
+    if (command === 'reserve') count('stock', -quantity);
+    if (command === 'adjust') count('stock', by);
+    if (command === 'reserve') count('sold', quantity);
+    if (command === 'release') count('sold', -quantity);
+    if (command === 'report') count('readings', readings);
+    if (command === 'raise') note(added, 'alarms', [alarm]);
+    if (command === 'acknowledge') note(removed, 'alarms', [alarm]);
+    if (command === 'post') note(added, 'ids', ids);
+    note(added, 'tags', tags?.add ?? []);
+    note(removed, 'tags', tags?.remove ?? []);
+    for (const [bin, {increment}] of Object.entries(bins ?? {})) count(`bins.${bin}`, increment);
+  }
+  const sets = [...added].map(([name, items]) => {
+    const always = [...items].filter(item => !removed.get(name)?.has(item));
+    return [name, {always, atMost: [...items]}] as const;
+  });
+  return {numbers, sets: Object.fromEntries(sets)};
+}
+
+export function demandView(region: string, view: Readonly<Record<string, unknown>>, {numbers, sets}: Expected): void {
+  for (const [path, expected] of Object.entries(numbers)) {
+    const [name, key] = path.split('.') as [string, string?];
+    const shown = key === undefined ? view[name] : (view[name] as Record<string, unknown>)[key];
+    demand(shown === expected, `${path} is ${String(shown)} in ${region}, and the operations add up to ${expected}`);
+  }
+  for (const [name, {always, atMost}] of Object.entries(sets)) {
+    const shown = (view[name] ?? []) as readonly string[];
+    demand(
+      always.every(item => shown.includes(item)),
+      `${name} in ${region} lacks what nobody removed`,
+    );
+    demand(
+      shown.every(item => atMost.includes(item)),
+      `${name} in ${region} holds what nobody added`,
+    );
+  }
+}
