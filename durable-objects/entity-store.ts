@@ -11,7 +11,7 @@ import type {ReplicaId} from '../crdt/dot.ts';
 import {compareTimes, decodeTime, encodeTime, EPOCH, type HybridTime} from '../crdt/hybrid-clock.ts';
 import {EMPTY_VECTOR} from '../crdt/version-vector.ts';
 import {decodeEntry} from '../mesh/entry.ts';
-import {schemaHash, type Staged} from '../mesh/frame.ts';
+import type {Staged} from '../mesh/frame.ts';
 import {decodeMarks, encodeMarks, type Keys, KEYS_MAX, type Mark, NO_KEYS, pruned, withMark} from '../mesh/keys.ts';
 import {joinEvent} from '../mesh/minting.ts';
 import {
@@ -58,6 +58,7 @@ const hashOf = (before: Uint8Array, entry: Uint8Array, note: Uint8Array | undefi
 const PART = partOf(EMPTY_VECTOR);
 const WHOLE_OF_NOTHING = wholeOf(EMPTY_VECTOR);
 const SEPARATOR = '\u0000';
+const AFTER_SEPARATOR = '\u0001';
 const [OUTGOING, INCOMING] = [0, 1];
 const FIRST_HASH = new Uint8Array(32);
 const NOTES = ['permitted', 'registered', 'session', 'leaving', 'usedMs', 'forgotten', 'sealed', 'recovering'] as const;
@@ -105,7 +106,8 @@ export class EntityStore implements Log {
         return this.#trim(effect.seq, effect.base);
       case 'stage':
         if (effect.index === 0) this.#put('staged', effect.snapshot);
-        return void this.#putChunk(INCOMING, effect.index, effect.bytes);
+        this.#putChunk(INCOMING, effect.index, effect.bytes);
+        return;
       case 'unstage':
         return this.#dropChunks(INCOMING, 'staged');
       case 'pin':
@@ -177,7 +179,9 @@ export class EntityStore implements Log {
   #checkpoint(now: Document, time: HybridTime, marks: readonly Mark[], base: LogBase | undefined): void {
     const shape = this.#shape!;
     const before = this.#checkpointed;
-    if (!before) this.#sql.exec('delete from state');
+    // Rows of fields that this build does not know are another's: it finds them again as it left them.
+    for (const [name] of before ? [] : shape)
+      this.#sql.exec('delete from state where path >= ? and path < ?', name + SEPARATOR, name + AFTER_SEPARATOR);
     for (const [name, type] of shape) {
       if (before && before.fields.get(name) === now.fields.get(name)) continue;
       const [was, is] = [new Map(parts(type, before, name)), new Map(parts(type, now, name))];
@@ -195,13 +199,12 @@ export class EntityStore implements Log {
     this.#putMarks(marks);
     if (base) this.#putBase(base);
     const writer = new Writer();
-    writer.varint(schemaHash(shape));
     writer.varint(this.#end.seq);
     writer.bytes(this.#end.hash);
     encodeTime(writer, time);
     encodeTime(writer, now.latest);
     encodeVector(writer, now.vector);
-    writer.bytes(sha256(encodeState(shape, now)));
+    writer.bytes(hashOfRows(this.#readState()));
     this.#put('checkpoint', toHex(writer.finish()));
     this.#checkpointed = now;
   }
@@ -384,7 +387,7 @@ export class EntityStore implements Log {
 
   #load(shape: Shape): Stored {
     const id = this.#get('replica') as ReplicaId;
-    const checkpoint = this.#readCheckpoint(shape);
+    const checkpoint = this.#readCheckpoint();
     this.#checkpointed = checkpoint && this.#stateRows(shape, checkpoint);
     let document = this.#checkpointed ?? EMPTY_DOCUMENT;
     const base = this.#base();
@@ -447,12 +450,11 @@ export class EntityStore implements Log {
     return stored && {...stored, vector: decodeVector(new Reader(fromHex(stored.vector)))};
   }
 
-  #readCheckpoint(shape: Shape) {
+  #readCheckpoint() {
     const stored = this.#get('checkpoint') as string | undefined;
     if (stored === undefined) return undefined;
     const reader = new Reader(fromHex(stored));
-    const schema = reader.varint();
-    const checkpoint = {
+    return {
       seq: reader.varint(),
       hash: reader.bytes().slice(),
       time: decodeTime(reader),
@@ -460,7 +462,6 @@ export class EntityStore implements Log {
       vector: decodeVector(reader),
       digest: reader.bytes().slice(),
     };
-    return schema === schemaHash(shape) ? checkpoint : undefined;
   }
 
   #stateRows(
@@ -468,19 +469,30 @@ export class EntityStore implements Log {
     {vector, latest, digest}: Pick<Document, 'vector' | 'latest'> & {digest: Uint8Array},
   ): Document {
     const fields = new Map<string, unknown>();
-    for (const row of this.#sql.exec('select path, code, bytes from state order by path').toArray()) {
-      const name = (row.path as string).split(SEPARATOR, 1)[0]!;
+    const rows = this.#readState();
+    if (!sameBytes(digest, hashOfRows(rows)))
+      throw new ReplicaDamaged('the state rows are not those of the checkpoint');
+    for (const row of rows) {
+      const name = row.path.split(SEPARATOR, 1)[0]!;
       const type = shape.get(name);
-      if (!type || type.code !== row.code) throw new ReplicaDamaged(`state row of an unknown field: ${name}`);
-      const part = decodePart(type, new Uint8Array(row.bytes as ArrayBuffer));
+      if (!type || type.code !== row.code) continue; // Of another build.
+      const part = decodePart(type, row.bytes);
       const before = fields.get(name);
       // Parts were cut from one state, so none of them has removed anything of another.
       fields.set(name, before === undefined ? part : type.join(before, WHOLE_OF_NOTHING, part, PART));
     }
-    const document = {...EMPTY_DOCUMENT, fields, vector, latest};
-    if (!sameBytes(digest, sha256(encodeState(shape, document))))
-      throw new ReplicaDamaged('the state rows are not those of the checkpoint');
-    return document;
+    return {...EMPTY_DOCUMENT, fields, vector, latest};
+  }
+
+  #readState(): readonly StateRow[] {
+    return this.#sql
+      .exec('select path, code, bytes from state order by path')
+      .toArray()
+      .map(row => ({
+        path: row.path as string,
+        code: Number(row.code),
+        bytes: new Uint8Array(row.bytes as ArrayBuffer),
+      }));
   }
 
   #keys(): Keys {
@@ -513,6 +525,18 @@ export class EntityStore implements Log {
     }
     return new ReplicaDamaged(message, salvaged, id);
   }
+}
+
+interface StateRow {
+  readonly path: string;
+  readonly code: number;
+  readonly bytes: Uint8Array;
+}
+
+function hashOfRows(rows: readonly StateRow[]): Uint8Array {
+  const hash = createHash('sha256');
+  for (const {path, code, bytes} of rows) hash.update(`${path}\n${code} ${bytes.length}\n`).update(bytes);
+  return new Uint8Array(hash.digest());
 }
 
 /** A key of one character, a fingerprint, a dot and a time. */

@@ -4,6 +4,7 @@ import {absorb, liveAuthors} from '../crdt/absorb.ts';
 import {
   decodeEntry,
   decodeEntryHead,
+  type EntryHead,
   FOLD,
   FORGET,
   LEAVE,
@@ -39,6 +40,8 @@ import {
   counterHere,
   deliver,
   demandDots,
+  isLiveHere,
+  isOurs,
   mint,
   mintJoin,
   mintLeave,
@@ -46,6 +49,7 @@ import {
   joinEvent,
   remember,
   renew,
+  withThose,
 } from './minting.ts';
 import {ask, lackOf} from './requests.ts';
 import type {Held, Retirement, Turn} from './turn.ts';
@@ -102,7 +106,9 @@ function salvage(turn: Turn): void {
     const {head, document: delta} = decodeEntry(shape, entry);
     const {document} = turn.held;
     if (counterOf(document.vector, head.replica) !== head.counter - 1) continue;
-    if (!coversVector(document.vector, delta.since) || !members(document).has(head.replica)) continue;
+    const author = members(document).get(head.replica);
+    // Behind a last word that was spoken meanwhile nothing continues.
+    if (!author || isGone(author) || !coversVector(document.vector, delta.since)) continue;
     const joined = joinEvent(shape, document, delta, turn.held.forgotten, head.replica);
     deliver(turn, head.replica);
     turn.emit({type: 'append', rows: [{entry, note: undefined}]});
@@ -136,9 +142,13 @@ function forget(turn: Turn): void {
   }
   const all = turn.held.forgotten.filter(id => !document.vector.has(id));
   if (all.length === 0) return;
-  const isNamed = (vector: VersionVector | undefined) => vector && all.some(id => vector.has(id));
-  const isPeerNaming = [...gossip.peers.values()].some(({vector}) => isNamed(vector));
-  if (isPeerNaming || isNamed(gossip.vector)) turn.gossip({type: 'forgot', ids: all});
+  const {stale} = turn.held;
+  const naming = [...gossip.peers].flatMap(([region, {vector = EMPTY_VECTOR}]) => {
+    const named = all.filter(id => vector.has(id));
+    return named.length > 0 ? [[region, withThose(stale.get(region) ?? EMPTY_VECTOR, named, vector)] as const] : [];
+  });
+  if (naming.length > 0) turn.update({stale: new Map([...stale, ...naming])});
+  if (naming.length > 0 || all.some(id => gossip.vector.has(id))) turn.gossip({type: 'forgot', ids: all});
 }
 
 function join(turn: Turn): void {
@@ -311,9 +321,13 @@ export function sealedBy(turn: Turn, region: string, replica: ReplicaId, answer:
 
 /** Rights that were passed to a replica while it left are its heir's. Whoever passed them on could not know. */
 function inherit(turn: Turn): void {
-  const all = members(turn.held.document);
-  for (const {replica, role} of all.values()) {
-    if (role !== 'left' || heirOf(all, replica) !== turn.held.id || !isLiveHere(turn.held)) continue;
+  if (!isLiveHere(turn.held)) return;
+  for (const {replica, role, region} of members(turn.held.document).values()) {
+    const all = members(turn.held.document);
+    // It left in a circle, and has come back as this one.
+    const isOwnHeir = role === 'left' && region === turn.replica.region && heirOf(all, replica) === replica;
+    if (isOwnHeir && demandDots(turn, 1)) mintRole(turn, LEAVE, replica, 'left', turn.held.id);
+    if (role !== 'left' || heirOf(members(turn.held.document), replica) !== turn.held.id) continue;
     for (const field of turn.replica.kind.bounded) {
       const state = fieldState(turn.held.document, field, bounded.boundedCounter);
       if (bounded.rightsOf(state, replica) <= 0) continue;
@@ -321,11 +335,6 @@ function inherit(turn: Turn): void {
       passOn(turn, field, replica, turn.held.id);
     }
   }
-}
-
-function isLiveHere(held: Held): boolean {
-  const self = members(held.document).get(held.id);
-  return self !== undefined && isLive(self);
 }
 
 function leave(turn: Turn): void {
@@ -363,6 +372,10 @@ function leave(turn: Turn): void {
   if (heldBy.length < waitedFor.length) {
     const peers = waitedFor.flatMap(member => held.gossip.peers.get(member.region) ?? []);
     if (peers.some(peer => peer.status === 'present' && !peer.relay)) turn.gossip({type: 'handOver'});
+    // What may be taken for granted is not enough here, and where nothing is owed nobody says anything.
+    const isSilent = (peer: (typeof peers)[number]) =>
+      peer.status === 'present' && !peer.confirmed && !peer.pull && !peer.inFlight;
+    if (peers.some(isSilent)) turn.gossip({type: 'seek'});
     return;
   }
   if (heldBy.length === 0) return;
@@ -378,6 +391,7 @@ function leave(turn: Turn): void {
   turn.emit({type: 'disarm'});
   turn.emit({type: 'drop'});
   turn.replica.held = undefined;
+  turn.replica.joining = undefined;
   turn.replica.sending = new Map();
   answerLeaving(turn, proof, undefined);
 }
@@ -447,7 +461,9 @@ function fold(turn: Turn): void {
   const isFoldKnown = waitedFor.every(member => covers(held, member, {replica: held.id, counter: counterHere(held)}));
   const folded = mine.filter(({role}) => role === 'folded' && isFoldKnown);
   const authors = folded.length > 0 ? liveAuthors(shape, held.document) : new Set();
-  const forgotten = folded.filter(({replica}) => !authors.has(replica));
+  // Nor is anybody forgotten through whom others find their heir.
+  const heirs = new Set([...all.values()].map(({heir}) => heir));
+  const forgotten = folded.filter(({replica}) => !authors.has(replica) && !heirs.has(replica));
   if (leaving.length + forgotten.length === 0 || !demandDots(turn, 1)) return;
   mint(turn, leaving.length > 0 ? FOLD : FORGET, undefined, head => {
     const draft = new Draft(shape, held.document, head);
@@ -472,12 +488,17 @@ function trim(turn: Turn): void {
   const vectors = peers.map(peer => peer!.vector!);
   const stable = vectors.reduce(meetVectors, held.document.vector);
   const last = Math.min(turn.held.checkpointSeq, held.end - limits.logRowsKept);
+  // A region that nobody has heard of may come to be on its own, behind a cut, and take a key that was taken here.
+  const isAlone = [...held.gossip.peers.keys()].some(region => waitedFor.every(member => member.region !== region));
+  const isNeeded = ({replica, mark}: EntryHead) =>
+    isAlone && mark !== undefined && held.keys.has(mark.key) && isOurs(turn, replica);
   let seq = 0;
   scan: for (let [at, left] = [0, TRIMMED_ROWS_MAX]; left > 0; left -= PAGE_ROWS) {
     const rows = around.log.after(at, PAGE_ROWS);
     for (const row of rows) {
       at = row.seq;
-      if (row.seq > last || !coversDot(stable, decodeEntryHead(row.entry))) break scan;
+      const head = decodeEntryHead(row.entry);
+      if (row.seq > last || !coversDot(stable, head) || isNeeded(head)) break scan;
       seq = row.seq;
     }
     if (rows.length < PAGE_ROWS) break;

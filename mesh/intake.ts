@@ -12,14 +12,7 @@ import {
 import type {Dot, ReplicaId} from '../crdt/dot.ts';
 import {isBeyondDrift, observe} from '../crdt/hybrid-clock.ts';
 import {canPatch, decodeRanges, digestsOf, encodeDigests, joinRanges, rangeSplits} from '../crdt/patch.ts';
-import {
-  counterOf,
-  coversVector,
-  EMPTY_VECTOR,
-  joinVectors,
-  type VersionVector,
-  withDot,
-} from '../crdt/version-vector.ts';
+import {counterOf, EMPTY_VECTOR, joinVectors, type VersionVector, withDot} from '../crdt/version-vector.ts';
 import {decodeEntry, decodeEntryHead, type EntryHead} from './entry.ts';
 import {admit, type Frame, knownOf, schemaHash} from './frame.ts';
 import {WINDOW_BYTES_MAX, WINDOW_BYTES_MIN} from './gossip.ts';
@@ -195,6 +188,9 @@ function vectorFor({held: {document, forgotten}}: Turn, named: VersionVector): V
 function takeState(turn: Turn, frame: Frame, {document, vector}: Merged): Answer {
   const {held, around} = turn;
   if (!document) return {type: 'gap', vector: held.document.vector};
+  // Kept as bytes, they could not be read again from a log, which is where a build that knows them looks.
+  if (document.opaque.size > held.document.opaque.size)
+    return {type: 'later', why: 'fields that only a newer build knows', afterMs: 60_000};
   if (isSuperseded(turn, document.vector)) return conflict(turn);
   if (isBeyondDrift(document.latest, around.nowMs) && document !== held.document)
     return {type: 'later', why: 'stamped further ahead than clocks may drift', afterMs: 60_000};
@@ -294,6 +290,3 @@ export function previewOf(shape: Shape, frame: Frame): Document | undefined {
   const made = admitBody(shape, EMPTY_DOCUMENT, frame);
   return made === EMPTY_DOCUMENT ? undefined : made;
 }
-
-export const isUpToDate = (held: {document: Document}, wanted: VersionVector | undefined): boolean =>
-  wanted === undefined || coversVector(held.document.vector, wanted);

@@ -50,6 +50,7 @@ export function create(turn: Turn, more: Partial<Notes> = {}): void {
     wanted: undefined,
     voids: [],
     stuckAt: undefined,
+    stale: new Map(),
     stagedAtMs: undefined,
     digests: new Map(),
     cursors: new Map(),

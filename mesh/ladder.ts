@@ -1,17 +1,18 @@
 // What a frame carries, for what its receiver lacks: entries out of the log while those are few; what changed, coalesced,
 // once that is smaller; ranges of keys by digest, where the log does not reach back; the whole state, at once or in
 // chunks, for whoever has nothing. So healing costs what differs, not what happened.
-import {encodeChanges, encodeState} from '../crdt/document.ts';
+import {type Document, encodeChanges, encodeState} from '../crdt/document.ts';
 import {canPatch, coalesce, differing, decodeDigests, encodeRanges} from '../crdt/patch.ts';
 import {Reader, Writer} from '../crdt/bytes.ts';
 import type {Dot} from '../crdt/dot.ts';
-import {counterOf, coversVector, EMPTY_VECTOR, type VersionVector} from '../crdt/version-vector.ts';
+import {counterOf, coversVector, EMPTY_VECTOR, joinVectors, type VersionVector} from '../crdt/version-vector.ts';
 import {decodeEntry, decodeEntryHead} from './entry.ts';
 import {type Body, type Frame, type LogEntry, schemaHash, selectSome, sinceOf} from './frame.ts';
 import {type GossipEffect, WINDOW_BYTES_MAX} from './gossip.ts';
 import {encodeMarks, type Mark, marksOf} from './keys.ts';
 import {isConstrained} from './load.ts';
 import {epochOf, members} from './membership.ts';
+import {withThose} from './minting.ts';
 import type {LogRow} from './store.ts';
 import type {Held, Lane, Turn} from './turn.ts';
 
@@ -23,8 +24,8 @@ const COALESCED_ENTRIES_MAX = 200_000;
 
 type Send = GossipEffect & {type: 'send'};
 
-/** A frame, or nothing when bulk has to wait. */
-export function frameFor(turn: Turn, send: Send): {frame: Frame; lane: Lane} {
+/** A frame; undefined when what the receiver lacks cannot be told by this build. */
+export function frameFor(turn: Turn, send: Send): {frame: Frame; lane: Lane} | undefined {
   const {held, replica} = turn;
   const {cover, relay, pull, unreached, to} = send;
   const head = {
@@ -38,6 +39,7 @@ export function frameFor(turn: Turn, send: Send): {frame: Frame; lane: Lane} {
     ...(pull && {pull: held.document.vector, staged: held.staged}),
   };
   const content = relay ? beyond(turn, to, cover) : (ownTail(turn, to, cover) ?? beyond(turn, to, cover));
+  if (!content) return undefined;
   const isBulk = content.body.type === 'chunk';
   if (isBulk && isConstrained(replica.load, turn.around.nowMs))
     return {frame: {...head, entries: [], since: EMPTY_VECTOR, body: ENTRIES}, lane: 'state'};
@@ -58,12 +60,22 @@ function marksLength(marks: readonly Mark[]): number {
 /** A state with all the keys that its replica remembers. */
 function encodeSnapshot(turn: Turn): Uint8Array {
   const writer = new Writer();
-  writer.bytes(encodeState(turn.replica.kind.shape, turn.held.document));
+  const vector = [...turn.held.stale.values()].reduce(joinVectors, turn.held.document.vector);
+  writer.bytes(encodeState(turn.replica.kind.shape, {...turn.held.document, vector}));
   encodeMarks(
     writer,
     marksOf(turn.held.keys, () => true),
   );
   return writer.finish();
+}
+
+/**
+ * The state as a peer is told it. Of those who are forgotten here and not there it says that it has seen them: what a state
+ * does not say it has seen stays where it is.
+ */
+function documentFor({document, stale}: Held, to: string): Document {
+  const named = stale.get(to);
+  return named ? {...document, vector: withThose(document.vector, [...named.keys()], named)} : document;
 }
 
 type Content = Pick<Frame, 'entries' | 'since' | 'body'>;
@@ -101,9 +113,10 @@ function ownTail(turn: Turn, to: string, cover: VersionVector): Content | undefi
 }
 
 /** Everything that `cover` lacks, as much as one frame takes, in the form that costs least. */
-function beyond(turn: Turn, to: string, cover: VersionVector): Content {
+function beyond(turn: Turn, to: string, cover: VersionVector): Content | undefined {
   const {held, around} = turn;
-  const {document, base} = held;
+  const {base} = held;
+  const document = documentFor(held, to);
   const {limits, shape} = turn.replica.kind;
   const since = sinceOf(cover, document.vector);
   if (coversVector(document.vector, cover) && coversVector(cover, document.vector))
@@ -161,14 +174,16 @@ const fieldsOf = (turn: Turn, entry: Uint8Array) => decodeEntry(turn.replica.kin
 
 /** The state as it is, when it is no larger than that and than the window. */
 function stateWithin(turn: Turn, to: string, most: number): Body | undefined {
-  const bytes = encodeState(turn.replica.kind.shape, turn.held.document);
+  const bytes = encodeState(turn.replica.kind.shape, documentFor(turn.held, to));
   return bytes.length <= Math.min(most, windowOf(turn.held, to)) ? {type: 'state', bytes} : undefined;
 }
 
 /** For a receiver that the log does not reach back to. */
-function stateFor(turn: Turn, to: string, cover: VersionVector): Content {
+function stateFor(turn: Turn, to: string, cover: VersionVector): Content | undefined {
+  // Fields that this build does not know are no state to it: they can only be passed on as the entries that they came in.
+  if (!canPatch(turn.held.document)) return undefined;
   const {held} = turn;
-  const {document} = held;
+  const document = documentFor(held, to);
   const {limits, shape} = turn.replica.kind;
   const content = (body: Body): Content => ({entries: [], since: EMPTY_VECTOR, body});
   const digests = held.digests.get(to);

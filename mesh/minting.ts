@@ -283,6 +283,12 @@ export function mintLeave(turn: Turn, command: string, replica: ReplicaId, heir:
   return dot;
 }
 
+/** Only a member mints events, but for the first: what anybody else says is in no vector. */
+export function isLiveHere(held: Held): boolean {
+  const self = members(held.document).get(held.id);
+  return self !== undefined && isLive(self);
+}
+
 /** Members that mint events, other than this replica. */
 export const othersLive = (all: Members, {id}: Held): readonly ReplicaId[] =>
   [...all.values()].filter(member => isLive(member) && member.replica !== id).map(({replica}) => replica);

@@ -9,7 +9,7 @@ import type {ReplicaId} from '../crdt/dot.ts';
 import {Refusal} from '../crdt/refusal.ts';
 import {counterOf, coversVector, type VersionVector} from '../crdt/version-vector.ts';
 import {doChores, sealedBy, tidy} from './chores.ts';
-import {FENCE, TRANSFER} from './entry.ts';
+import {TRANSFER} from './entry.ts';
 import {granted} from './escrow.ts';
 import {isOverdue, isSettled, reopenGossip, STANDBY_MS} from './gossip.ts';
 import {receive} from './intake.ts';
@@ -17,7 +17,7 @@ import {create, found, listed} from './joining.ts';
 import {frameFor} from './ladder.ts';
 import type {FenceAnswer} from './lease.ts';
 import {admitCommand, isConstrained, type LoadState, NO_LOAD} from './load.ts';
-import {epochOf, isGone, isLive, members, regionsOf, setRole} from './membership.ts';
+import {isGone, isLive, members, regionsOf} from './membership.ts';
 import {type Answer, decodeAnswer, encodeRequest, type Request, type RightsRequest} from './message.ts';
 import {COLD_LEASE, demandDots, hasLeftover, isOurs, leased, mint, release, renew} from './minting.ts';
 import {serve} from './requests.ts';
@@ -138,6 +138,7 @@ export function openReplica(kind: Kind, region: string, stored: Stored, armedAtM
     due: new Map(),
     voids: [],
     stuckAt: undefined,
+    stale: new Map(),
     stagedAtMs: undefined,
     digests: new Map(),
     cursors: new Map(),
@@ -185,35 +186,47 @@ function take(turn: Turn, event: ReplicaEvent): Answer | undefined {
     case 'returned':
     case 'fenced':
     case 'failed':
-      return void settled(turn, event);
+      settled(turn, event);
+      return undefined;
     case 'deferred':
-      return void deferred(turn, event);
+      deferred(turn, event);
+      return undefined;
     case 'cleared':
-      return void cleared(turn, event);
+      cleared(turn, event);
+      return undefined;
     case 'found':
-      return void found(turn, event.region, event.outcome);
+      found(turn, event.region, event.outcome);
+      return undefined;
     case 'listed':
-      return void listed(turn, event.holders);
+      listed(turn, event.holders);
+      return undefined;
     case 'registered':
-      return void registered(turn, event.ok);
+      registered(turn, event.ok);
+      return undefined;
     case 'policy':
-      return void permit(turn, event.permitted);
+      permit(turn, event.permitted);
+      return undefined;
     case 'alarm':
-      return void alarm(turn);
+      alarm(turn);
+      return undefined;
     case 'woken':
       return undefined;
     case 'tidy':
-      return void tidy(turn);
+      tidy(turn);
+      return undefined;
     case 'rebuild':
       create(turn, {recovering: true});
       turn.update({salvage: event.salvage});
-      return void turn.gossip({type: 'seek'});
+      turn.gossip({type: 'seek'});
+      return undefined;
     case 'leave':
-      return void leave(turn, event);
+      leave(turn, event);
+      return undefined;
     case 'fence':
-      return void fenceRegion(turn, event);
+      return wait(turn, {type: 'fence', request: event.request, region: event.region, lost: event.lost});
     case 'settle':
-      return void wait(turn, {type: 'read', request: event.request});
+      wait(turn, {type: 'read', request: event.request});
+      return undefined;
     default:
       return event satisfies never;
   }
@@ -221,7 +234,9 @@ function take(turn: Turn, event: ReplicaEvent): Answer | undefined {
 
 function wait(
   turn: Turn,
-  waiting: {type: 'read'; request: ClientRequest} | {type: 'leave'; request: ClientRequest},
+  waiting:
+    | {type: 'read' | 'leave'; request: ClientRequest}
+    | {type: 'fence'; request: ClientRequest; region: string; lost: boolean},
 ): undefined {
   const full = {...waiting, arrivedMs: turn.around.nowMs, asks: 0, askAgainMs: 0} satisfies Waiting;
   turn.replica.waiting = [...turn.replica.waiting, full];
@@ -286,6 +301,8 @@ function seal(turn: Turn, replica: ReplicaId): Answer {
   if (!turn.replica.held) return {type: 'absent'};
   const {sealed, document, id} = turn.held;
   if (replica === id) return {type: 'retired'};
+  // What is left of its damaged storage may tell of more than it holds now.
+  if (turn.held.recovering) return {type: 'later', why: 'the replica is being recovered', afterMs: 1_000};
   const all = members(document);
   const kept = sealed.filter(other => all.has(other) && !isGone(all.get(other)!));
   if (!sealed.includes(replica)) turn.note({sealed: [...kept, replica]});
@@ -328,7 +345,9 @@ function cleared(turn: Turn, {to, verdict, policyVersion}: ReplicaEvent & {type:
   if (verdict === 'failed') return turn.gossip({type: 'failed', region: to});
   if (verdict === 'absent') return turn.gossip({type: 'answered', region: to, answer: {type: 'absent'}, told});
   if (verdict === 'denied' || !turn.held.gossip.peers.has(to)) return;
-  const {frame, lane} = frameFor(turn, send);
+  const made = frameFor(turn, send);
+  if (!made) return turn.gossip({type: 'deferred', region: to, afterMs: UNTOLD_AGAIN_MS});
+  const {frame, lane} = made;
   turn.call({type: 'frame', to, as: turn.held.id, told}, to, encodeRequest({type: 'frame', frame}), lane);
 }
 
@@ -421,6 +440,8 @@ function registered(turn: Turn, ok: boolean): void {
   else turn.plan('register', REGISTER_AGAIN_MS);
 }
 
+/** A peer that can only be told something by a newer build than this one. */
+export const UNTOLD_AGAIN_MS = 60_000;
 /** So long after a block was leased it is looked whether all is quiet: before a platform puts an idle object to sleep. */
 export const RELEASE_MS = 6_000;
 /** The catalog next door did not answer. */
@@ -463,26 +484,6 @@ function leave(turn: Turn, {request, heir}: ReplicaEvent & {type: 'leave'}): voi
   if (!turn.held.leaving) turn.note({leaving: {heir}});
   // Whether everybody has everything is asked anew.
   turn.gossip({type: 'seek'});
-}
-
-function fenceRegion(turn: Turn, {request, region, lost}: ReplicaEvent & {type: 'fence'}): void {
-  const refuse = (code: string, why: string) =>
-    turn.emit({type: 'reply', id: request.id, outcome: {type: 'refused', refusal: new Refusal(code, why)}});
-  if (!turn.replica.held) return refuse('not-found', `there is no replica in ${turn.replica.region}`);
-  const {held} = turn;
-  const all = members(held.document);
-  const given = [...all.values()].filter(member => member.region === region && !isGone(member));
-  if (given.length === 0 || region === turn.replica.region)
-    return refuse('not-found', `there is no other member in ${region}`);
-  if (!demandDots(turn, 1)) return refuse('try-again', 'this replica has just been opened');
-  const role = lost ? 'lost' : 'silent';
-  mint(turn, FENCE, undefined, head => {
-    const draft = new Draft(turn.replica.kind.shape, held.document, head);
-    for (const {replica} of given)
-      setRole(draft, {region, replica, role, ...(lost && {heir: held.id})}, epochOf(all) + 1);
-    return draft.finish();
-  });
-  turn.emit({type: 'reply', id: request.id, outcome: {type: 'done', duplicate: false, regions: 1}});
 }
 
 // To be seen.

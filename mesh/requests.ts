@@ -3,19 +3,20 @@
 import {EncodeError} from '../crdt/bytes.ts';
 import * as bounded from '../crdt/bounded-counter.ts';
 import {EMPTY_DOCUMENT, fieldState} from '../crdt/document.ts';
+import {Draft} from '../crdt/draft.ts';
 import {type Dot, REPLICA_ID_BYTES, type ReplicaId} from '../crdt/dot.ts';
 import {type Exact, minus, sum} from '../crdt/exact.ts';
 import {EPOCH} from '../crdt/hybrid-clock.ts';
 import {Refusal} from '../crdt/refusal.ts';
-import {counterOf, coversVector} from '../crdt/version-vector.ts';
-import {encodeEntry} from './entry.ts';
+import {counterOf, coversDot, coversVector} from '../crdt/version-vector.ts';
+import {encodeEntry, FENCE} from './entry.ts';
 import {requests} from './escrow.ts';
-import {without} from './gossip.ts';
+import {type Peer, without} from './gossip.ts';
 import {create, joinRefusal, startJoining} from './joining.ts';
 import {sameFingerprint} from './keys.ts';
-import {isGone, members} from './membership.ts';
+import {epochOf, isGone, members, setRole} from './membership.ts';
 import {encodeRequest} from './message.ts';
-import {demandDots, mint, mintJoin, renew} from './minting.ts';
+import {demandDots, isLiveHere, mint, mintJoin, renew} from './minting.ts';
 import type {CommandRequest, Done, Held, Outcome, Turn, Waiting} from './turn.ts';
 
 /** How long a read that names a version waits for it when the client sets no other time. */
@@ -74,6 +75,8 @@ function attemptOf(turn: Turn, waiting: Waiting): Attempt {
         return attemptDurable(turn, waiting);
       case 'leave':
         return until(Infinity); // Answered by the chore that it waits for.
+      case 'fence':
+        return attemptFence(turn, waiting);
       default:
         return waiting satisfies never;
     }
@@ -147,7 +150,6 @@ function attemptRead(turn: Turn, waiting: Waiting & {type: 'read'}): Attempt {
 
 function attemptCommand(turn: Turn, waiting: Waiting & {type: 'command'}): Attempt {
   const {request} = waiting;
-  const {around} = turn;
   if (!turn.replica.held) {
     const wait = demandPlaceFor(turn, waiting);
     if (wait) return wait;
@@ -171,19 +173,44 @@ function attemptCommand(turn: Turn, waiting: Waiting & {type: 'command'}): Attem
     );
   }
   const isFirst = counterOf(turn.held.document.vector, turn.held.id) === 0;
-  if (!demandDots(turn, isFirst ? 2 : 1)) {
-    const deadlineMs = waiting.arrivedMs + LEASE_WAIT_MS_MAX;
-    const {retryAtMs} = turn.held.lease;
-    if (around.nowMs < deadlineMs)
-      return until(retryAtMs > around.nowMs ? Math.min(deadlineMs, retryAtMs) : deadlineMs);
-    return refused(
-      new Refusal('fence-unreachable', 'what guards this replica against old copies of itself does not answer', {
-        retryAfter: 1,
-      }),
-    );
-  }
+  const lease = demandLease(turn, waiting, isFirst ? 2 : 1);
+  if (lease) return lease;
   if (isFirst) mintJoin(turn);
   return execute(turn, waiting);
+}
+
+/** Whether so many events can be written now; what to wait for if not. */
+function demandLease(turn: Turn, {arrivedMs}: Waiting, want: number): Attempt | undefined {
+  if (demandDots(turn, want)) return undefined;
+  const {nowMs} = turn.around;
+  const deadlineMs = arrivedMs + LEASE_WAIT_MS_MAX;
+  const {retryAtMs} = turn.held.lease;
+  if (nowMs < deadlineMs) return until(retryAtMs > nowMs ? Math.min(deadlineMs, retryAtMs) : deadlineMs);
+  const why = 'what guards this replica against old copies of itself does not answer';
+  return refused(new Refusal('fence-unreachable', why, {retryAfter: 1}));
+}
+
+function attemptFence(turn: Turn, waiting: Waiting & {type: 'fence'}): Attempt {
+  const {region, lost} = waiting;
+  if (!turn.replica.held) throw new Refusal('not-found', `there is no replica in ${turn.replica.region}`);
+  const {held, replica} = turn;
+  const all = members(held.document);
+  const given = [...all.values()].filter(member => member.region === region && !isGone(member));
+  if (given.length === 0 || region === replica.region)
+    throw new Refusal('not-found', `there is no other member in ${region}`);
+  if (held.leaving)
+    throw new Refusal('replica-leaving', 'the replica in this region is being retired', {retryAfter: 1});
+  const lease = demandLease(turn, waiting, 1);
+  if (lease) return lease;
+  if (!isLiveHere(held)) throw new Refusal('try-again', 'this replica is no member', {retryAfter: 1});
+  mint(turn, FENCE, undefined, head => {
+    const draft = new Draft(replica.kind.shape, held.document, head);
+    const role = lost ? 'lost' : 'silent';
+    for (const {replica: id} of given)
+      setRole(draft, {region, replica: id, role, ...(lost && {heir: held.id})}, epochOf(all) + 1);
+    return draft.finish();
+  });
+  return {type: 'done', duplicate: false, regions: 1};
 }
 
 /** Before there is a replica: what can be done as its first event makes one at once, so that a new replica acknowledges. */
@@ -273,30 +300,27 @@ const durableOf = (turn: Turn, waiting: Waiting, done: Done): Waiting & {type: '
 
 /** Done here. With `regions:N` it is reported when so many have it on disk, or when the time is over, with how many do. */
 function attemptDurable(turn: Turn, waiting: Waiting & {type: 'durable'}): Attempt {
-  const {request, vector, done, arrivedMs} = waiting;
+  const {request, done, arrivedMs} = waiting;
   if (request.level.type !== 'regions') return done;
-  const {around} = turn;
   const {held} = turn.replica;
   // It has left meanwhile: whoever asks again is told by another region that it was done.
   if (!held)
     return refused(new Refusal('replica-leaving', 'the replica in this region has been retired', {retryAfter: 1}));
-  const regions = 1 + [...held.gossip.peers.values()].filter(peer => hasOnDisk(peer, vector, held)).length;
+  const {nowMs} = turn.around;
+  const regions = 1 + [...held.gossip.peers.values()].filter(peer => hasOnDisk(peer, waiting)).length;
   const deadlineMs = arrivedMs + (request.waitMs ?? REGIONS_WAIT_MS_DEFAULT);
-  if (regions >= request.level.count || around.nowMs >= deadlineMs) return {...done, regions};
-  return {untilMs: deadlineMs, waiting};
+  if (regions >= request.level.count || nowMs >= deadlineMs) return {...done, regions};
+  if (nowMs < waiting.askAgainMs) return {untilMs: Math.min(deadlineMs, waiting.askAgainMs), waiting};
+  // What was written before is on nobody's way: who has it is asked.
+  if (!held.gossip.seeking) turn.gossip({type: 'seek'});
+  const askAgainMs = nowMs + SEEK_AGAIN_MS;
+  return {untilMs: Math.min(deadlineMs, askAgainMs), waiting: {...waiting, askAgainMs}};
 }
 
-function hasOnDisk(
-  peer: Held['gossip']['peers'] extends ReadonlyMap<string, infer P> ? P : never,
-  vector: Waiting extends never ? never : ReadonlyMap<ReplicaId, number>,
-  held: Held,
-): boolean {
-  if (peer.status !== 'present' || !peer.vector) return false;
-  // What the others wrote concurrently is theirs to spread; what this region has seen and written is asked about.
-  return (
-    held.gossip.own.every(id => counterOf(peer.vector!, id) >= counterOf(vector, id)) &&
-    (peer.confirmed || coversVector(peer.vector, vector))
-  );
+/** What it has said itself counts, not what may be taken for granted: the event that was written, or all that was read. */
+function hasOnDisk({status, confirmed, vector: theirs}: Peer, {done, vector}: Waiting & {type: 'durable'}): boolean {
+  if (status !== 'present' || !confirmed || !theirs) return false;
+  return done.dot ? coversDot(theirs, done.dot) : coversVector(theirs, vector);
 }
 
 // Rights.
@@ -381,7 +405,8 @@ function lacking(
       // What was granted may still be under way; who has some now is found out meanwhile.
       if (!turn.held.gossip.seeking) turn.gossip({type: 'seek'});
       if (asks < ASKS_MAX && (asks > 1 || nowMs >= askAgainMs)) ask(turn, field, needed);
-      if (asks < ASKS_MAX) [asks, askAgainMs] = [asks + 1, nowMs + ASK_AGAIN_MS];
+      // The last time as well: what is answered at once would be asked again at once.
+      [asks, askAgainMs] = [Math.min(asks + 1, ASKS_MAX), nowMs + ASK_AGAIN_MS];
     }
   }
   const nextMs = asks < ASKS_MAX && askAgainMs > nowMs ? Math.min(deadlineMs, askAgainMs) : deadlineMs;

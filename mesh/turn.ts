@@ -69,6 +69,8 @@ export type Waiting = {
   /** Done here, and reported once enough regions have it. */
   | {readonly type: 'durable'; readonly request: ClientRequest; readonly vector: VersionVector; readonly done: Done}
   | {readonly type: 'leave'; readonly request: ClientRequest}
+  /** An administrator gives up a region. */
+  | {readonly type: 'fence'; readonly request: ClientRequest; readonly region: string; readonly lost: boolean}
 );
 
 export interface Done {
@@ -133,6 +135,8 @@ export interface Held extends Notes {
   readonly voids: readonly Dot[];
   /** The state in which one of them could not be taken back. */
   readonly stuckAt: Document | undefined;
+  /** Replicas that are forgotten here and that a peer has named since, as far as it had seen them. */
+  readonly stale: ReadonlyMap<string, VersionVector>;
   /** When the last chunk of a snapshot came. */
   readonly stagedAtMs: number | undefined;
   /** What peers answered an offer with. */

@@ -130,7 +130,8 @@ function checkEqual(replicas: readonly ReplicaEvidence[], report: Report): void 
   }
   const asked = replicas.map(({report: {region, replica}}) => `${region} ${replica}`).sort();
   for (const {region, members} of [first, ...others]) {
-    const listed = members.map(member => `${member.region} ${member.replica}`).sort();
+    const live = members.filter(({role}) => role === 'member' || role === 'learner');
+    const listed = live.map(member => `${member.region} ${member.replica}`).sort();
     if (listed.join() !== asked.join())
       report('members', `${region} knows ${listed.join()}, and there are ${asked.join()}`);
   }

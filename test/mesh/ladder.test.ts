@@ -28,13 +28,13 @@ const relay = {type: 'send', to: 'enam', relay: true, pull: false, unreached: []
 
 test('[FR13] a relay carries everything that its receiver lacks, in the order of the log', () => {
   const turn = turnAfter(5);
-  expect(frameFor(turn, {...relay, cover: EMPTY_VECTOR}).frame).toMatchObject({
+  expect(frameFor(turn, {...relay, cover: EMPTY_VECTOR})!.frame).toMatchObject({
     entries: {length: 5},
     since: EMPTY_VECTOR,
   });
   const cover = new Map([[IDS[0], 3]]);
-  expect(frameFor(turn, {...relay, cover}).frame).toMatchObject({entries: {length: 2}, since: cover});
-  expect(frameFor(turn, {...relay, cover: turn.held.document.vector}).frame.entries).toEqual([]);
+  expect(frameFor(turn, {...relay, cover})!.frame).toMatchObject({entries: {length: 2}, since: cover});
+  expect(frameFor(turn, {...relay, cover: turn.held.document.vector})!.frame.entries).toEqual([]);
 });
 
 // A cursor that outlived what it was derived from would leave a hole in the frames to a replica taken for more than it is.
@@ -42,8 +42,8 @@ test('[FR14] a relay leaves out nothing when its receiver turns out to hold less
   const turn = turnAfter(5);
   frameFor(turn, {...relay, cover: turn.held.document.vector});
   const cover = new Map([[IDS[0], 4]]);
-  expect(frameFor(turn, {...relay, cover}).frame).toMatchObject({entries: {length: 1}, since: cover});
-  expect(frameFor(turn, {...relay, cover: EMPTY_VECTOR}).frame).toMatchObject({
+  expect(frameFor(turn, {...relay, cover})!.frame).toMatchObject({entries: {length: 1}, since: cover});
+  expect(frameFor(turn, {...relay, cover: EMPTY_VECTOR})!.frame).toMatchObject({
     entries: {length: 5},
     since: EMPTY_VECTOR,
   });

@@ -46,14 +46,20 @@ test('[FEN3] a storage of an earlier session, or with part of its block unused, 
 });
 
 test('[FEN9] what is left of a block can be given back, and then the storage is as it was closed', () => {
-  const {record: after} = fence(record(3, 40), {type: 'release', replica: EU, session: 3, counter: 35});
+  const {record: after} = fence(record(3, 40), {type: 'release', replica: EU, session: 3, counter: 35, dots: 40});
   expect(answer(after, open(3, 35))).toMatchObject({type: 'granted', session: 4, dots: 37});
   expect(answer(after, open(3, 34)).type).toBe('doubt');
 });
 
+test('[FEN10] a release that comes late takes back nothing of a block that was leased after it', () => {
+  const {record: leased} = fence(record(3, 40), {type: 'more', replica: EU, session: 3, counter: 40, want: 8});
+  const late = fence(leased, {type: 'release', replica: EU, session: 3, counter: 35, dots: 40});
+  expect(late.record).toEqual(leased);
+});
+
 test('[FEN4] whoever is not what the fence knows gets no more dots: another has taken its place, or it has left', () => {
   for (const type of ['more', 'release'] as const) {
-    const request = {type, replica: EU, session: 3, counter: 40, want: 2} satisfies FenceRequest & {want: number};
+    const request: FenceRequest = {type, replica: EU, session: 3, counter: 40, want: 2, dots: 40} as FenceRequest;
     expect(answer(record(3, 40), request).type).toBe('granted');
     for (const before of [undefined, record(4, 40), record(3, 40, {replica: US}), record(3, 40, {retired: true})])
       expect(fence(before, request)).toEqual({record: before, answer: {type: 'superseded'}});

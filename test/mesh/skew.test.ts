@@ -68,6 +68,6 @@ test('[SKW3] entries with fields that a build does not know pass through it byte
   expect(stored.map(({entry}) => toHex(entry))).toEqual(entries.map(toHex));
   const rows = stored.map((row, at) => ({...row, seq: at + 1}));
   const send = {type: 'send', to: 'enam', cover: EMPTY_VECTOR, relay: true, pull: false, unreached: []} as const;
-  const sent = frameFor(new Turn(replica, aroundOf(rows)), send).frame;
+  const sent = frameFor(new Turn(replica, aroundOf(rows)), send)!.frame;
   expect(sent.entries.map(toHex)).toEqual(entries.map(toHex));
 });

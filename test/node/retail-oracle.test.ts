@@ -41,7 +41,14 @@ class Branch {
     this.replica = letter.repeat(16) as ReplicaId;
     this.write(JOIN, head => {
       const draft = new Draft(shape, this.document, head);
-      draft.write(MEMBERS, awSet.add(draft.state(MEMBERS), draft, memberElement(this)));
+      draft.write(
+        MEMBERS,
+        awSet.add(
+          draft.state(MEMBERS),
+          draft,
+          memberElement({region: this.region, replica: this.replica, role: 'member', epoch: 1}),
+        ),
+      );
       return draft.finish();
     });
   }
@@ -95,7 +102,7 @@ class Branch {
         replica: this.replica,
         vector: Object.fromEntries(this.document.vector),
         digest: toHex(new Uint8Array(createHash('sha256').update(encodeState(shape, this.document)).digest())),
-        members: members(this.document),
+        members: [...members(this.document).values()],
         rights: {stock: Object.fromEntries(rights)},
       },
       view: {stock: Number(stock), sold: Number(sold)},

@@ -106,6 +106,7 @@ export class Host {
     try {
       this.#open();
       if (event) answer = this.#instance!.dispatch(bug.events?.(event, this) ?? event);
+      if (event) bug.turned?.(event, this);
       if (world.isTold && this.held?.voids.length)
         process.stdout.write(
           `    ${this.region} voids ${this.held.voids.map(d => d.replica.slice(0, 4) + ':' + d.counter).join(' ')}\n`,
@@ -161,8 +162,12 @@ export class Host {
   }
 
   #around() {
-    const {dice} = this.#stage.world;
-    return {nowMs: this.nowMs, random: dice.uniform, newId: () => dice.hex(16) as ReplicaId, log: this.store};
+    const {
+      world: {dice},
+      bug,
+    } = this.#stage;
+    const newId = () => bug.ids?.(this) ?? (dice.hex(16) as ReplicaId);
+    return {nowMs: this.nowMs, random: dice.uniform, newId, log: this.store};
   }
 
   get nowMs(): number {
@@ -281,7 +286,7 @@ export class Host {
 
   spoil(at: number, isGone: boolean): void {
     this.die();
-    if (this.store.spoil(at, isGone)) this.#stage.world.count('spoilt');
+    if (this.store.spoil(at, isGone, !this.#stage.bug.trusts)) this.#stage.world.count('spoilt');
   }
 
   #replaceStore(store: MemoryStore, how: string, left: VersionVector): void {

@@ -142,8 +142,8 @@ export class MemoryStore implements Log {
     this.#salvage = [...this.#salvage, ...salvaged];
   }
 
-  /** Flips a bit in a row, or takes one away; says whether there was one. */
-  spoil(at: number, isGone: boolean): boolean {
+  /** Flips a bit in a row, or takes one away; says whether there was one. `shows`: unless nobody would notice (planted). */
+  spoil(at: number, isGone: boolean, shows = true): boolean {
     const index = this.#rows.length === 0 ? -1 : at % this.#rows.length;
     const row = this.#rows[index];
     // Rows before the checkpoint are read when somebody needs them; here what is read at opening is spoilt.
@@ -151,7 +151,7 @@ export class MemoryStore implements Log {
     const entry = row.entry.slice();
     entry[at % entry.length]! ^= 1 << (at % 8);
     if (isGone) this.#rows[index] = {...row, seq: -1};
-    else this.#rows[index] = {...row, entry};
+    else this.#rows[index] = {...row, entry, sum: shows ? row.sum : nameOf(entry)};
     return true;
   }
 

@@ -5,8 +5,10 @@ import {sameBytes} from '../../crdt/bytes.ts';
 import {fieldState} from '../../crdt/document.ts';
 import type {Dot, ReplicaId} from '../../crdt/dot.ts';
 import {plus, sum} from '../../crdt/exact.ts';
+import {compareTimes} from '../../crdt/hybrid-clock.ts';
 import {counterOf, coversDot, EMPTY_VECTOR, joinVectors, type VersionVector} from '../../crdt/version-vector.ts';
-import {decodeEntryHead, type EntryHead} from '../../mesh/entry.ts';
+import {decodeEntryHead, type EntryHead, UNDO} from '../../mesh/entry.ts';
+import {undoKey} from '../../mesh/keys.ts';
 import {nameOf} from '../../mesh/ladder.ts';
 import {WAITING_MAX} from '../../mesh/load.ts';
 import {isGone, members} from '../../mesh/membership.ts';
@@ -61,6 +63,8 @@ export class Oracle {
   readonly #damaged = new Set<string>();
   /** Events that a lost storage took with it. */
   readonly #lost = new Set<string>();
+  /** Events of a lost storage: what they added to counters was noted there alone, so nobody can take them back. */
+  readonly #noteless = new Set<string>();
   /** Keys of those among them whose dots have come again. */
   readonly #lostKeys = new Set<string>();
 
@@ -72,15 +76,31 @@ export class Oracle {
     this.#acknowledged.add(key);
   }
 
+  /** What a client was told of how many regions have its event on disk. */
+  demandHeld(dot: Dot, regions: number): void {
+    const held = this.#minted.get(nameOfDot(dot))?.seenIn.size ?? 0;
+    demand(held >= regions || this.hasLoss, `a reply says that ${regions} regions have what ${held} have`);
+  }
+
   /** A storage is not what it was: `left` is what it still holds. */
   damaged(region: string, left: VersionVector): void {
     this.#damaged.add(region);
+    for (const [name, {head, by, seenIn}] of this.#minted) {
+      if (by === region && !coversDot(left, head)) this.#noteless.add(name);
+      if (!coversDot(left, head)) continue;
+      // A copy may bring back what an earlier fault took.
+      seenIn.add(region);
+      this.#lost.delete(name);
+      if (by === region) this.#noteless.delete(name);
+    }
     for (const name of this.#takeFrom(region, left)) this.#lost.add(name);
   }
 
   /** A storage was dropped by its replica, which has left: what it held is with others. */
   #dropped(region: string): void {
     for (const name of this.#takeFrom(region, EMPTY_VECTOR)) {
+      // Of those who are forgotten others hold what is left of it, without their dots.
+      if (this.#forgotten.has(this.#minted.get(name)!.head.replica)) continue;
       demand(this.hasLoss, `${region} dropped the only copy of ${name}`);
       this.#lost.add(name);
     }
@@ -147,6 +167,13 @@ export class Oracle {
       this.#digests.clear();
     }
     demand(head.counter === counterOf(before, head.replica) + 1, `${region} logged ${name} over a gap or twice`);
+    // A clock that goes back would let an older write win over one that its author had seen.
+    if (!this.#minted.has(name))
+      for (const other of this.#minted.values())
+        demand(
+          !coversDot(before, other.head) || compareTimes(other.head.time, head.time) < 0,
+          `${name} is stamped before what its author had seen`,
+        );
     if (!this.#minted.has(name)) this.#minted.set(name, {bytes, head, seenIn: new Set(), by: region});
     const after = new Map(before);
     return after.set(head.replica, head.counter);
@@ -196,26 +223,38 @@ export class Oracle {
    * events that are void and could not be taken back yet.
    */
   expectedOf(region: string, vector: VersionVector, voids: readonly Dot[]): Expected {
-    const applied = new Map<string, number>();
+    const applied = new Map<string, Minted[]>();
     const lost = new Set(this.#lostKeys);
-    const isVoid = new Set(voids.map(nameOfDot));
-    for (const [name, {head}] of this.#minted) {
-      if (!head.mark || head.command.startsWith('$')) continue;
+    const undone = new Set<string>();
+    for (const [name, minted] of this.#minted) {
+      const {head} = minted;
+      if (!head.mark) continue;
+      const {key} = head.mark;
       if (this.#lost.has(name)) {
-        lost.add(head.mark.key);
+        lost.add(key);
         continue;
       }
       const isThere = coversDot(vector, head) || (this.#forgotten.has(head.replica) && !vector.has(head.replica));
       if (!isThere) continue;
-      const before = applied.get(head.mark.key);
-      // One key, one effect, unless one of its events waits for being taken back.
-      if (before === undefined) applied.set(head.mark.key, 1 + (isVoid.has(name) ? 0 : 0));
-      if (isVoid.has(name)) applied.set(head.mark.key, (applied.get(head.mark.key) ?? 0) + 1);
+      if (head.command === UNDO) undone.add(key);
+      else applied.set(key, [...(applied.get(key) ?? []), minted]);
     }
     for (const key of this.#acknowledged)
       demand(applied.has(key) || lost.has(key), `${region} lacks operation ${key}, which was acknowledged`);
+    // One key, one effect, unless one of its events waits for being taken back, or went down with what it takes to do that.
+    const isVoid = new Set(voids.map(nameOfDot));
+    const counts = ({head}: Minted, index: number): boolean => {
+      const name = nameOfDot(head);
+      if (undone.has(undoKey(head)) && (index > 0 || lost.has(head.mark!.key))) return false;
+      return index === 0 || isVoid.has(name) || this.#noteless.has(name);
+    };
     return sequentially(
-      [...applied].flatMap(([key, times]) => Array.from({length: times}, () => this.#operations.get(key)!)),
+      [...applied].flatMap(([key, events]) => {
+        const inOrder = events.sort(
+          (a, b) => compareTimes(a.head.time, b.head.time) || (nameOfDot(a.head) < nameOfDot(b.head) ? -1 : 1),
+        );
+        return inOrder.filter(counts).map(() => this.#operations.get(key)!);
+      }),
     );
   }
 }

@@ -121,6 +121,7 @@ export class Simulator {
       (outcome, version) => {
         // What was acknowledged is so, whether the client hears of it or not.
         if (outcome.type === 'done' && (outcome.dot || outcome.duplicate)) this.#oracle.acknowledged(operation);
+        if (outcome.type === 'done' && outcome.dot) this.#oracle.demandHeld(outcome.dot, outcome.regions);
         if (outcome.type === 'done' && outcome.duplicate) this.world.count('duplicate operation');
         if (outcome.type === 'done' && !outcome.dot) this.world.count('changed nothing');
         // A reply that is lost on the way to the client looks like none.
@@ -245,6 +246,8 @@ export function play(plan: Plan, bug?: Bug): Report {
     sim.run(forMs);
     sim.heal();
     sim.rest();
+    const isWhole = !sim.hasLoss && sim.count('alarm lost') === 0;
+    if (isWhole) sim.demandConverged();
     // What a lost storage had told only some of the others, or a lost alarm was to send, goes out with the next write.
     for (const {region} of sim.open) sim.command(region, ...oneMore(sim));
     sim.rest();

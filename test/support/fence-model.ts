@@ -146,7 +146,7 @@ function mint(world: World): World {
 function release(world: World, fence: Fence): World {
   const {id, session} = world.storage;
   const counter = counterOf(world.storage);
-  const {record} = fence(world.record, {type: 'release', replica: id, session, counter});
+  const {record} = fence(world.record, {type: 'release', replica: id, session, counter, dots: world.lease ?? counter});
   return {...world, record, lease: counter};
 }
 
