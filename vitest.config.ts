@@ -15,7 +15,7 @@ export default defineConfig({
       {
         test: {
           name: 'node',
-          include: ['test/{crdt,mesh,residency,schema,node,contract}/**/*.test.ts', 'test/tidy.test.ts'],
+          include: ['test/{crdt,mesh,residency,schema,node,contract,simulation}/**/*.test.ts', 'test/tidy.test.ts'],
           setupFiles: ['./test/support/versioned-equality.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,

@@ -37,6 +37,7 @@ import {sameDot, undoKey} from './keys.ts';
 import {type Answer, encodeRequest} from './message.ts';
 import {dropMember, epochOf, heirOf, isGone, isLive, type Member, members, setRole} from './membership.ts';
 import {
+  FORGOTTEN_MAX,
   counterHere,
   deliver,
   demandDots,
@@ -118,9 +119,6 @@ function salvage(turn: Turn): void {
   turn.update({salvage: [], time: observe(turn.held.time, turn.held.document.latest, turn.around.nowMs)});
   turn.gossip({type: 'wrote', vector: turn.held.document.vector});
 }
-
-/** Versions that a client may name are remembered for so many of those who were forgotten. */
-const FORGOTTEN_MAX = 4_096;
 
 function arrive(turn: Turn): void {
   forget(turn);

@@ -21,7 +21,7 @@ import {nameOf} from './ladder.ts';
 import {admitFrame as admitBytes, creditOf} from './load.ts';
 import {isGone, members} from './membership.ts';
 import type {Answer} from './message.ts';
-import {joinEvent, joinSeen, remember, renew, withThose} from './minting.ts';
+import {FORGOTTEN_MAX, joinEvent, joinSeen, remember, renew, withThose} from './minting.ts';
 import type {Turn} from './turn.ts';
 
 /** Chunks that a snapshot may have: 128 MiB of state at their usual size. */
@@ -194,6 +194,9 @@ function takeState(turn: Turn, frame: Frame, {document, vector}: Merged): Answer
   if (isSuperseded(turn, document.vector)) return conflict(turn);
   if (isBeyondDrift(document.latest, around.nowMs) && document !== held.document)
     return {type: 'later', why: 'stamped further ahead than clocks may drift', afterMs: 60_000};
+  // Who has never heard of somebody who is forgotten must not take old messages of its for news.
+  const gone = [...vector.keys()].filter(id => !document.vector.has(id) && !held.forgotten.includes(id));
+  if (gone.length > 0) turn.note({forgotten: [...held.forgotten, ...gone].slice(-FORGOTTEN_MAX)});
   for (const mark of frame.marks) remember(turn, mark);
   if (document !== held.document) install(turn, document);
   hear(turn, frame, frame.since);
@@ -213,6 +216,8 @@ export function install(turn: Turn, document: Document): void {
 
 /** Others have events of this replica that it does not: its storage is older than what it last wrote. */
 function isSuperseded({held}: Turn, vector: VersionVector): boolean {
+  // Or have forgotten it.
+  if (held.document.vector.has(held.id) && !vector.has(held.id)) return true;
   return counterOf(vector, held.id) > counterOf(held.document.vector, held.id) && held.lease.status === 'ready';
 }
 

@@ -5,14 +5,13 @@ import {type Document, encodeChanges, encodeState} from '../crdt/document.ts';
 import {canPatch, coalesce, differing, decodeDigests, encodeRanges} from '../crdt/patch.ts';
 import {Reader, Writer} from '../crdt/bytes.ts';
 import type {Dot} from '../crdt/dot.ts';
-import {counterOf, coversVector, EMPTY_VECTOR, joinVectors, type VersionVector} from '../crdt/version-vector.ts';
+import {counterOf, coversVector, EMPTY_VECTOR, type VersionVector, withDot} from '../crdt/version-vector.ts';
 import {decodeEntry, decodeEntryHead} from './entry.ts';
 import {type Body, type Frame, type LogEntry, schemaHash, selectSome, sinceOf} from './frame.ts';
 import {type GossipEffect, WINDOW_BYTES_MAX} from './gossip.ts';
 import {encodeMarks, type Mark, marksOf} from './keys.ts';
 import {isConstrained} from './load.ts';
 import {epochOf, members} from './membership.ts';
-import {withThose} from './minting.ts';
 import type {LogRow} from './store.ts';
 import type {Held, Lane, Turn} from './turn.ts';
 
@@ -60,8 +59,7 @@ function marksLength(marks: readonly Mark[]): number {
 /** A state with all the keys that its replica remembers. */
 function encodeSnapshot(turn: Turn): Uint8Array {
   const writer = new Writer();
-  const vector = [...turn.held.stale.values()].reduce(joinVectors, turn.held.document.vector);
-  writer.bytes(encodeState(turn.replica.kind.shape, {...turn.held.document, vector}));
+  writer.bytes(encodeState(turn.replica.kind.shape, documentFor(turn.held, turn.held.stale.values())));
   encodeMarks(
     writer,
     marksOf(turn.held.keys, () => true),
@@ -69,14 +67,27 @@ function encodeSnapshot(turn: Turn): Uint8Array {
   return writer.finish();
 }
 
+/** Of the forgotten so many are told with a state; whoever still names an older one is told of that one too. */
+const FORGOTTEN_TOLD_MAX = 256;
+/** Beyond every counter that a replica can come to. */
+const WHOLE = 2 ** 48;
+
 /**
- * The state as a peer is told it. Of those who are forgotten here and not there it says that it has seen them: what a state
- * does not say it has seen stays where it is.
+ * The state as a peer is told it: of those who are forgotten here it says that it has seen all of them. What a state does not
+ * say it has seen stays where it is, and is new to whoever has never heard of it.
  */
-function documentFor({document, stale}: Held, to: string): Document {
-  const named = stale.get(to);
-  return named ? {...document, vector: withThose(document.vector, [...named.keys()], named)} : document;
+function documentFor({document, forgotten}: Held, named: Iterable<VersionVector>): Document {
+  const told = new Set([...forgotten.slice(-FORGOTTEN_TOLD_MAX), ...[...named].flatMap(vector => [...vector.keys()])]);
+  const gone = [...told].filter(id => !document.vector.has(id));
+  if (gone.length === 0) return document;
+  const vector = gone.reduce<VersionVector>(
+    (seen, replica) => withDot(seen, {replica, counter: WHOLE}),
+    document.vector,
+  );
+  return {...document, vector};
 }
+
+const documentTo = (held: Held, to: string): Document => documentFor(held, [held.stale.get(to) ?? EMPTY_VECTOR]);
 
 type Content = Pick<Frame, 'entries' | 'since' | 'body'>;
 const ENTRIES: Body = {type: 'entries'};
@@ -116,7 +127,7 @@ function ownTail(turn: Turn, to: string, cover: VersionVector): Content | undefi
 function beyond(turn: Turn, to: string, cover: VersionVector): Content | undefined {
   const {held, around} = turn;
   const {base} = held;
-  const document = documentFor(held, to);
+  const document = documentTo(held, to);
   const {limits, shape} = turn.replica.kind;
   const since = sinceOf(cover, document.vector);
   if (coversVector(document.vector, cover) && coversVector(cover, document.vector))
@@ -174,7 +185,7 @@ const fieldsOf = (turn: Turn, entry: Uint8Array) => decodeEntry(turn.replica.kin
 
 /** The state as it is, when it is no larger than that and than the window. */
 function stateWithin(turn: Turn, to: string, most: number): Body | undefined {
-  const bytes = encodeState(turn.replica.kind.shape, documentFor(turn.held, to));
+  const bytes = encodeState(turn.replica.kind.shape, documentTo(turn.held, to));
   return bytes.length <= Math.min(most, windowOf(turn.held, to)) ? {type: 'state', bytes} : undefined;
 }
 
@@ -183,7 +194,7 @@ function stateFor(turn: Turn, to: string, cover: VersionVector): Content | undef
   // Fields that this build does not know are no state to it: they can only be passed on as the entries that they came in.
   if (!canPatch(turn.held.document)) return undefined;
   const {held} = turn;
-  const document = documentFor(held, to);
+  const document = documentTo(held, to);
   const {limits, shape} = turn.replica.kind;
   const content = (body: Body): Content => ({entries: [], since: EMPTY_VECTOR, body});
   const digests = held.digests.get(to);

@@ -214,6 +214,9 @@ export function joinSeen<T extends Document | undefined>(
   return made && withoutForgotten(shape, made);
 }
 
+/** So many of those who were forgotten are remembered: clients and old messages name them still. */
+export const FORGOTTEN_MAX = 4_096;
+
 /** A vector with what another one says of some replicas. */
 export const withThose = (vector: VersionVector, ids: readonly ReplicaId[], of: VersionVector): VersionVector =>
   ids.reduce<VersionVector>((known, id) => withDot(known, {replica: id, counter: counterOf(of, id)}), vector);

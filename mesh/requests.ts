@@ -291,7 +291,8 @@ function execute(turn: Turn, waiting: Waiting & {type: 'command'}): Attempt {
 const durableOf = (turn: Turn, waiting: Waiting, done: Done): Waiting & {type: 'durable'} => ({
   arrivedMs: waiting.arrivedMs,
   asks: 0,
-  askAgainMs: 0,
+  // What was just written is on its way to everybody.
+  askAgainMs: done.duplicate ? 0 : turn.around.nowMs + SEEK_AGAIN_MS,
   type: 'durable',
   request: waiting.request,
   vector: turn.held.document.vector,

@@ -2,7 +2,7 @@
 import {type IRequest, Router} from 'itty-router';
 import {Refusal} from '../crdt/refusal.ts';
 import {LINK_PATH} from '../durable-objects/link-actor.ts';
-import {createEntityActor, type EntityActorClass} from '../durable-objects/entity-actor.ts';
+import {type Archive, createEntityActor, type EntityActorClass} from '../durable-objects/entity-actor.ts';
 import {type Env, surroundings} from '../durable-objects/env.ts';
 import {directLinks, type Links} from '../durable-objects/links.ts';
 import type {EntityType} from '../schema/entity-type.ts';
@@ -19,6 +19,8 @@ export interface PlatformDefinition {
   readonly entityTypes: readonly EntityType[];
   /** How calls between regions travel; directly unless a local build says otherwise. */
   readonly links?: Links;
+  /** Is given log rows before they are dropped. */
+  readonly archive?: Archive;
   /** Further routes, before the platform's own. */
   readonly addRoutes?: (routes: Routes) => void;
 }
@@ -30,7 +32,7 @@ export interface Platform {
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
-export function createPlatform({entityTypes, links = directLinks, addRoutes}: PlatformDefinition): Platform {
+export function createPlatform({entityTypes, links = directLinks, archive, addRoutes}: PlatformDefinition): Platform {
   const types = new Map(entityTypes.map(type => [type.name, type]));
   if (types.size < entityTypes.length) throw new Error('two entity types have the same name');
   const system = [directory, tenantConfiguration, catalog].map(type => [type.name, type as EntityType] as const);
@@ -58,7 +60,7 @@ export function createPlatform({entityTypes, links = directLinks, addRoutes}: Pl
     worker: {
       fetch: (request, env) => answer(request, env).catch((error: unknown) => errorResponse(error)),
     },
-    EntityActor: createEntityActor({types: new Map([...types, ...system]), links}),
+    EntityActor: createEntityActor({types: new Map([...types, ...system]), links, archive}),
   };
 }
 

@@ -293,11 +293,13 @@ export interface ChurnOptions {
   readonly updates: number;
   /** Whether those who stay overwrite in the end whatever they can. */
   readonly isSettled?: boolean;
+  /** Whether the guest leaves an element of its own each time, which stays. Needs `awSet`. */
+  readonly leavesElement?: boolean;
   readonly progress?: (coming: number) => void;
 }
 
 /** Three regions that stay, and one that comes, writes and goes, again and again. */
-export function churn({seed, types, comings, updates, isSettled = true, progress}: ChurnOptions) {
+export function churn({seed, types, comings, updates, isSettled = true, leavesElement = false, progress}: ChurnOptions) {
   const names = REGIONS.slice(0, 4);
   const [first, , , guest] = names as unknown as [string, string, string, string];
   const lab = new Lab({
@@ -330,6 +332,10 @@ export function churn({seed, types, comings, updates, isSettled = true, progress
     lab.node(guest).settle();
     lab.run(400);
     for (let step = 0; step < 3; step++) lab.node(guest).edit(draft => writeAll(draft, step));
+    if (leavesElement)
+      lab
+        .node(guest)
+        .edit(draft => draft.write('awSet', awSet.add(draft.state('awSet'), draft, `of-guest-${coming}`)));
     update();
     lab.run(400);
     lab.node(guest).leave(({type}) => {

@@ -639,9 +639,14 @@ export class Host {
     // Some failures are noticed at once, others only by the deadline.
     const ms = world.isCut(this.region, to) && world.dice.percent(50) ? 1 : PEER_CALL_MS_MAX;
     const cancel = world.in(ms, () => finish(undefined));
-    world.carry('request', this.region, to, () =>
-      hosts.get(to)!.exchange(bytes, answered => world.carry('answer', to, this.region, () => finish(answered))),
-    );
+    const {oracle} = this.#stage;
+    const {reminted} = oracle;
+    world.carry('request', this.region, to, () => {
+      // A last word is spoken under its predecessor's next dot. Once every storage that had one was lost another may be spoken,
+      // and a message from before that outlived them all is the one thing that could tell.
+      if (oracle.reminted !== reminted) return world.count('outlived every storage');
+      hosts.get(to)!.exchange(bytes, answered => world.carry('answer', to, this.region, () => finish(answered)));
+    });
   }
 
   /** Two replicas that have nothing new to say to each other must not talk all the time: every call is paid for. */

@@ -68,6 +68,9 @@ export class Oracle {
   /** Keys of those among them whose dots have come again. */
   readonly #lostKeys = new Set<string>();
 
+  /** How many dots came again, each after every storage with its first event was lost. */
+  reminted = 0;
+
   started(operation: Operation): void {
     this.#operations.set(operation.key, operation);
   }
@@ -162,6 +165,7 @@ export class Oracle {
     if (known && !sameBytes(known.bytes, bytes)) {
       // A dot may come a second time only when its first event went down with a storage and nobody else had it.
       demand(known.seenIn.size === 0, `dot ${name} names two events`);
+      this.reminted++;
       if (known.head.mark) this.#lostKeys.add(known.head.mark.key);
       this.#minted.delete(name);
       this.#digests.clear();

@@ -246,8 +246,10 @@ export function play(plan: Plan, bug?: Bug): Report {
     sim.run(forMs);
     sim.heal();
     sim.rest();
-    const isWhole = !sim.hasLoss && sim.count('alarm lost') === 0;
-    if (isWhole) sim.demandConverged();
+    for (const host of sim.open) host.turn('is looked at', undefined);
+    // One that had no lease has said nothing to anybody yet, and hears of nothing.
+    const isBlank = sim.open.some(({held}) => held?.document.vector.size === 0);
+    if (!sim.hasLoss && sim.count('alarm lost') === 0 && !isBlank) sim.demandConverged();
     // What a lost storage had told only some of the others, or a lost alarm was to send, goes out with the next write.
     for (const {region} of sim.open) sim.command(region, ...oneMore(sim));
     sim.rest();
