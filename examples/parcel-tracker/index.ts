@@ -4,5 +4,6 @@ import {parcel} from './parcel.ts';
 
 const platform = createPlatform({entityTypes: [parcel, inventoryItem]});
 
+export {FenceActor} from 'sangam';
 export default platform.worker;
 export class EntityActor extends platform.EntityActor {}

@@ -36,6 +36,7 @@ test('[PKG1] a project with types of its own builds on the packed package', () =
   const bundle = readFileSync(join(folder, 'dist/index.js'), 'utf8');
   expect(bundle).toContain('entityType("parcel"');
   expect(bundle).not.toContain('device-controller');
+  expect(bundle).toContain('FenceActor'); // Without it no replica can write.
 });
 
 test('[PKG2] the package holds what it needs to run and nothing of the house', () => {
