@@ -1,9 +1,11 @@
-// `npm run bench` measures acknowledgements, `npm run bench -- crdt` the CRDTs. Each benchmark reads its own options, so
+// `npm run bench` measures acknowledgements, `npm run bench -- crdt` the CRDTs, `npm run bench -- mesh` what
+// replication costs. Each benchmark reads its own options, so
 // its name is taken off the command line first: their parsers are strict and would refuse it.
 const BENCHMARKS: Readonly<Record<string, () => Promise<unknown>>> = {
   acknowledgement: () => import('./acknowledgement.ts'),
   crdt: () => import('./crdt/main.ts'),
   kernel: () => import('./kernel.ts'),
+  mesh: () => import('./mesh/main.ts'),
 };
 
 const first = process.argv[2];

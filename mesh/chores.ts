@@ -338,12 +338,14 @@ function inherit(turn: Turn): void {
 function leave(turn: Turn): void {
   const {held} = turn;
   const {region} = turn.replica;
-  if (!held.leaving || held.voids.length > 0 || hasPredecessor(turn)) return;
+  if (!held.leaving || hasPredecessor(turn)) return;
   const all = members(held.document);
   const self = all.get(held.id);
   // One that was renamed on the way out and has said nothing since has nothing of its own to leave behind.
   const isOut = self ? isGone(self) : counterHere(held) === 0;
   if (!isOut) {
+    // What turns out to be void after its last word is its heir's to take back.
+    if (held.voids.length > 0) return;
     const heir = heirFor(held, region);
     if (!heir) {
       turn.note({leaving: undefined});

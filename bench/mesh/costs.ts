@@ -12,6 +12,7 @@ import {Writer} from '../../crdt/bytes.ts';
 import {encodeVector} from '../../crdt/codec.ts';
 import {coversVector} from '../../crdt/version-vector.ts';
 import {WINDOW_BYTES_MAX} from '../../mesh/gossip.ts';
+import {type Limits, LIMITS} from '../../mesh/replica.ts';
 import {COMMAND_EVERY_MS, isAnswer, Lab, type LabNode} from '../../test/support/mesh-lab.ts';
 import {Dice} from '../../test/support/sim-random.ts';
 import {World} from '../../test/simulation/world.ts';
@@ -36,6 +37,7 @@ export interface HealOptions {
   readonly isTrimmed?: boolean;
   /** Whether the link counts as good, though it has just failed. */
   readonly isWide?: boolean;
+  readonly limits?: Partial<Limits>;
 }
 
 export interface Heal {
@@ -47,8 +49,8 @@ export interface Heal {
 }
 
 /** Two regions; one writes while the other is cut off. */
-export function heal({seed, keys, missed, before = keys, isTrimmed = false, isWide = false}: HealOptions): Heal {
-  const lab = new Lab({seed, regions: REGIONS.slice(0, 2), fields: MAP});
+export function heal({seed, keys, missed, before = keys, isTrimmed = false, isWide = false, limits}: HealOptions): Heal {
+  const lab = new Lab({seed, regions: REGIONS.slice(0, 2), fields: MAP, limits: {...LIMITS, ...limits}});
   const [writer, other] = [lab.node(REGIONS[0]), lab.node(REGIONS[1])];
   lab.settle(draft => setEntry(draft, 0, 0));
   const write = (times: number) =>

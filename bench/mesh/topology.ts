@@ -1,7 +1,7 @@
 // One entity in a tree below a mesh: regions all know each other, sites hang on regions, devices on sites and regions. The real
 // gossip and the real frames; mesh/replica.ts sets no links yet, so a replica here is a log of entries and nothing else: no
 // state, no members, no lease.
-import {type Document, documentOf, EMPTY_DOCUMENT, join, type Shape} from '../../crdt/document.ts';
+import type {Shape} from '../../crdt/document.ts';
 import type {ReplicaId} from '../../crdt/dot.ts';
 import * as counters from '../../crdt/pn-counter.ts';
 import {counterOf, EMPTY_VECTOR, joinVectors, type VersionVector, withDot} from '../../crdt/version-vector.ts';
@@ -97,13 +97,12 @@ class Node {
   }
 
   #send(send: GossipEffect & {type: 'send'}): void {
-    const {to, pull} = send;
+    const {to} = send;
     const bytes = encodeRequest({type: 'frame', frame: this.#frame(send)});
     this.#net.carry(this, to, bytes, answered => {
       const answer = decodeAnswer(answered);
       if (answer.type !== 'applied' && answer.type !== 'gap') throw new Error(`answered ${answer.type}`);
       this.#step({type: 'answered', region: to, answer, told: send.unreached});
-      void pull;
     });
   }
 
@@ -143,9 +142,6 @@ class Node {
     return answer;
   }
 
-  get links_(): number {
-    return this.links.size;
-  }
 }
 
 class Net {
@@ -228,7 +224,7 @@ export function tree({seed, regions, sites, devices, authors, updates}: TreeOpti
     return site;
   });
   for (let at = 0; at < devices; at++) {
-    const above = at % 5 === 0 || sites === 0 ? mesh[(at / 5) % regions | 0]! : below[at % sites]!;
+    const above = at % 5 === 0 || sites === 0 ? mesh[Math.floor(at / 5) % regions]! : below[at % sites]!;
     net.hang(net.add(`device-${at}`, 'device'), above);
   }
   const all = [...net.nodes.values()];
@@ -255,7 +251,7 @@ export function tree({seed, regions, sites, devices, authors, updates}: TreeOpti
     const [messages, bytes, links] = [
       total(({work}) => work.messages),
       total(({work}) => work.bytes),
-      total(node => node.links_),
+      total(node => node.links.size),
     ];
     const each = nodes.length * updates;
     return {
@@ -269,6 +265,3 @@ export function tree({seed, regions, sites, devices, authors, updates}: TreeOpti
   };
   return {region: costOf('region'), site: costOf('site'), device: costOf('device')};
 }
-
-export type {Document};
-export {documentOf, EMPTY_DOCUMENT, join};

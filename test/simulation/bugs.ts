@@ -100,7 +100,7 @@ function believing(isMeant: (event: ReplicaEvent, held: Held) => boolean): Bug {
 
 const knownOf = ({status, confirmed, vector}: Peer) => ({status, confirmed, vector});
 
-const withoutNote = (effects: readonly StoreEffect[], name: 'sealed' | 'forgotten'): readonly StoreEffect[] =>
+const withoutNote = (effects: readonly StoreEffect[], name: 'forgotten'): readonly StoreEffect[] =>
   effects.map(effect => {
     if (effect.type !== 'note' || !(name in effect.notes)) return effect;
     return {...effect, notes: {...effect.notes, [name]: []}};
@@ -225,7 +225,7 @@ export const PLANTED: readonly Planted[] = [
   {
     name: 'says what it has not kept',
     bug: {leaks: true},
-    foundWithin: 400,
+    foundWithin: 300,
     as: either(LOST, DOTS, /regions have what 0 have/),
   },
   {
@@ -236,7 +236,7 @@ export const PLANTED: readonly Planted[] = [
           effect.type === 'append' && effect.rows.length > 1 ? {...effect, rows: effect.rows.slice(0, 1)} : effect,
         ),
     },
-    foundWithin: 400,
+    foundWithin: 50,
     as: either(LOST, DOTS, WRONG, /builds on events that are missing|not at rest in time/),
   },
   {
@@ -251,28 +251,20 @@ export const PLANTED: readonly Planted[] = [
               : effect,
         ),
     },
-    foundWithin: 400,
+    foundWithin: 100,
     as: either(UNREST, WRONG, DOTS),
   },
   {
     name: 'drops rows before all have them',
     bug: believing(({type}) => type === 'tidy'),
-    foundWithin: 400,
+    foundWithin: 300,
     as: either(LOST, WRONG),
   },
-  {
-    // With a fence this does no harm: whoever is not what it knows takes another new id.
-    name: 'does not keep its new id, and its fence lets it',
-    bug: {stores: effects => effects.filter(({type}) => type !== 'rename'), fences: grantAlways},
-    faults: {wipes: 0, rollbacks: 0, clones: 0, spoils: 0, fenceLosses: 1},
-    foundWithin: 400,
-    as: either(DOTS, UNREST),
-  },
-  {name: 'serves damaged rows', bug: {trusts: true}, faults: {spoils: 4}, foundWithin: 400, as: /./},
+  {name: 'serves damaged rows', bug: {trusts: true}, faults: {spoils: 4}, foundWithin: 30, as: /./},
   {
     name: 'stamps by a clock that forgets',
     bug: {stored: stored => ({...stored, time: EPOCH})},
-    foundWithin: 400,
+    foundWithin: 50,
     as: /stamped before/,
   },
 
@@ -281,7 +273,7 @@ export const PLANTED: readonly Planted[] = [
     name: 'forgets its idempotency keys when it is opened',
     bug: {stored: stored => ({...stored, keys: NO_KEYS, freshMarks: []})},
     type: INVENTORY,
-    foundWithin: 400,
+    foundWithin: 50,
     as: WRONG,
   },
   {
@@ -290,14 +282,14 @@ export const PLANTED: readonly Planted[] = [
       stores: effects => effects.map(effect => (effect.type === 'checkpoint' ? {...effect, marks: []} : effect)),
     },
     type: INVENTORY,
-    foundWithin: 400,
+    foundWithin: 50,
     as: WRONG,
   },
   {
     name: 'sends states without their idempotency keys',
     bug: {frames: frame => ({...frame, marks: []})},
     type: INVENTORY,
-    foundWithin: 2_000,
+    foundWithin: 100,
     as: WRONG,
   },
   {
@@ -311,10 +303,10 @@ export const PLANTED: readonly Planted[] = [
       },
     },
     type: INVENTORY,
-    foundWithin: 400,
+    foundWithin: 50,
     as: WRONG,
   },
-  {name: 'takes void events back twice', bug: undoAgain(), type: INVENTORY, foundWithin: 1_000, as: WRONG},
+  {name: 'takes void events back twice', bug: undoAgain(), type: INVENTORY, foundWithin: 30, as: WRONG},
   {
     name: 'does a command again under its key',
     bug: {
@@ -325,7 +317,7 @@ export const PLANTED: readonly Planted[] = [
       },
     },
     type: INVENTORY,
-    foundWithin: 100,
+    foundWithin: 50,
     as: WRONG,
   },
 
@@ -334,29 +326,15 @@ export const PLANTED: readonly Planted[] = [
     name: 'keeps its id after a rollback, and its fence lets it',
     bug: {fences: grantAlways},
     faults: {rollbacks: 2},
-    foundWithin: 200,
+    foundWithin: 50,
     as: DOTS,
   },
   {
     name: 'keeps its id over a wipe',
     bug: {ids: idIn, fences: grantAlways},
     faults: {wipes: 1},
-    foundWithin: 200,
+    foundWithin: 30,
     as: either(DOTS, UNREST),
-  },
-  {
-    name: 'is not told of the replica that was there before it',
-    bug: {
-      fences: answer =>
-        answer.type === 'granted'
-          ? {...answer, previous: undefined}
-          : answer.type === 'told'
-            ? {...answer, replica: undefined}
-            : answer,
-    },
-    faults: {wipes: 1},
-    foundWithin: 2_000,
-    as: either(/holds what nobody added/, WRONG, UNREST, LOST),
   },
   {
     name: 'speaks for its predecessor before anybody has promised anything',
@@ -366,25 +344,8 @@ export const PLANTED: readonly Planted[] = [
         return event;
       },
     },
-    foundWithin: 1_000,
-    as: either(DOTS, WRONG),
-  },
-  {
-    name: 'forgets its promise to take nothing more',
-    bug: {stores: effects => withoutNote(effects, 'sealed')},
-    foundWithin: 2_000,
-    as: either(DOTS, WRONG),
-  },
-  {
-    name: 'does not keep its promise to take nothing more',
-    bug: {
-      events: (event, host) => {
-        amend(host, () => ({sealed: []}));
-        return event;
-      },
-    },
-    foundWithin: 2_000,
-    as: either(DOTS, WRONG),
+    foundWithin: 50,
+    as: either(/not at rest in time|goes on for ever/, DOTS, WRONG),
   },
 
   // Rights.
@@ -392,14 +353,14 @@ export const PLANTED: readonly Planted[] = [
     name: 'passes on rights that it has not got',
     bug: {events: grantBlindly},
     type: INVENTORY,
-    foundWithin: 100,
+    foundWithin: 30,
     as: /holds -|is -/,
   },
   {
     name: 'takes the rights of its predecessor at once',
     bug: {events: takeRights},
     type: INVENTORY,
-    foundWithin: 400,
+    foundWithin: 30,
     as: /holds -|is -|another state|operations add up/,
   },
 
@@ -407,7 +368,7 @@ export const PLANTED: readonly Planted[] = [
   {
     name: 'takes entries over a gap',
     bug: {events: overGaps},
-    foundWithin: 100,
+    foundWithin: 30,
     as: either(DOTS, WRONG),
   },
   {
@@ -422,7 +383,7 @@ export const PLANTED: readonly Planted[] = [
           : event,
       frames: frame => ({...frame, since: frame.body.type === 'entries' ? EMPTY_VECTOR : frame.since}),
     },
-    foundWithin: 1_000,
+    foundWithin: 200,
     as: either(WRONG, DOTS, /holds -|is -/),
   },
   {
@@ -435,7 +396,7 @@ export const PLANTED: readonly Planted[] = [
         return {...event, bytes: encodeAnswer({type: 'applied', vector, credit: 100_000})};
       },
     },
-    foundWithin: 100,
+    foundWithin: 50,
     as: UNREST,
   },
   {
@@ -446,7 +407,7 @@ export const PLANTED: readonly Planted[] = [
           amendPeers(host, (peer, held, region) => (region === event.to ? hasAll(peer, held) : peer));
       },
     },
-    foundWithin: 100,
+    foundWithin: 30,
     as: either(UNREST, LOST),
   },
   {
@@ -464,26 +425,14 @@ export const PLANTED: readonly Planted[] = [
             }
           : answer,
     },
-    foundWithin: 400,
+    foundWithin: 50,
     as: UNREST,
   },
   {
     name: 'takes the digests of a peer for its own',
     bug: {events: ownDigests},
-    foundWithin: 400,
+    foundWithin: 100,
     as: either(WRONG, UNREST),
-  },
-  {
-    name: 'answers for all there is while it recovers',
-    bug: {
-      answers: (answer, {document}) =>
-        answer.type === 'later' && answer.why.includes('recovered')
-          ? {type: 'applied', vector: document.vector, credit: 0}
-          : answer,
-    },
-    faults: {wipes: 2},
-    foundWithin: 2_000,
-    as: either(WRONG, UNREST, LOST),
   },
   {
     name: 'shows a client less than it has been told',
@@ -493,19 +442,19 @@ export const PLANTED: readonly Planted[] = [
           ? ({...event, request: {...event.request, minVersion: undefined}} as ReplicaEvent)
           : event,
     },
-    foundWithin: 100,
+    foundWithin: 30,
     as: /less than it had been told/,
   },
   {
     name: 'counts regions that have not answered',
     faults: {wipes: 0, rollbacks: 0, clones: 0, spoils: 0},
     bug: believing((_, {leaving}) => leaving === undefined),
-    foundWithin: 400,
+    foundWithin: 50,
     as: /a reply says that \d regions/,
   },
 
   // Alarms and rest.
-  {name: 'arms no alarm', bug: {alarms: ({type}) => type === 'arm'}, foundWithin: 100, as: UNREST},
+  {name: 'arms no alarm', bug: {alarms: ({type}) => type === 'arm'}, foundWithin: 30, as: UNREST},
   {
     name: 'disarms with the first answer',
     bug: {
@@ -513,26 +462,11 @@ export const PLANTED: readonly Planted[] = [
         if (event.type === 'returned') host.alarmAtMs = undefined;
       },
     },
-    foundWithin: 400,
+    foundWithin: 300,
     as: UNREST,
   },
-  {name: 'takes all for settled when it is opened', bug: {opensSettled: true}, foundWithin: 200, as: UNREST},
-  {
-    name: 'does not notice that its alarm is lost',
-    bug: {
-      events: (event, host) => {
-        amend(host, ({alarmAtMs, gossip}) => {
-          const soonMs = (atMs: number | undefined) => atMs && Math.max(atMs, host.nowMs + 1_000);
-          return {alarmAtMs: soonMs(alarmAtMs), gossip: {...gossip, armedAtMs: soonMs(gossip.armedAtMs)}};
-        });
-        return event;
-      },
-    },
-    faults: {alarmLostPercent: 20},
-    foundWithin: 400,
-    as: UNREST,
-  },
-  {name: 'never disarms', bug: {alarms: ({type}) => type === 'disarm'}, foundWithin: 100, as: UNREST},
+  {name: 'takes all for settled when it is opened', bug: {opensSettled: true}, foundWithin: 100, as: UNREST},
+  {name: 'never disarms', bug: {alarms: ({type}) => type === 'disarm'}, foundWithin: 30, as: UNREST},
   {
     name: 'answers every answer with a question',
     bug: {
@@ -540,7 +474,7 @@ export const PLANTED: readonly Planted[] = [
         if (event.type === 'returned') amendPeers(host, peer => ({...peer, pull: true}));
       },
     },
-    foundWithin: 100,
+    foundWithin: 30,
     as: /one frame after another|not at rest in time/,
   },
 
@@ -548,7 +482,7 @@ export const PLANTED: readonly Planted[] = [
   {
     name: 'leaves before anybody has what it knows',
     bug: believing((_, {leaving}) => leaving !== undefined),
-    foundWithin: 1_000,
+    foundWithin: 50,
     as: either(LOST, WRONG, UNREST),
   },
   {
@@ -560,7 +494,7 @@ export const PLANTED: readonly Planted[] = [
         return event;
       },
     },
-    foundWithin: 1_000,
+    foundWithin: 100,
     as: either(LOST, /cost \d+ (frame|answer)s/, WRONG, UNREST),
   },
   {
@@ -572,7 +506,7 @@ export const PLANTED: readonly Planted[] = [
         return event;
       },
     },
-    foundWithin: 2_000,
+    foundWithin: 1_000,
     as: either(WRONG, UNREST, DOTS),
   },
 ];

@@ -248,6 +248,12 @@ export class Host {
     this.#dies();
   }
 
+  /** Another build takes over: whatever the old one had under way ends. */
+  upgrade(): void {
+    this.die();
+    if (this.store.exists) this.turn('is upgraded', undefined);
+  }
+
   /** The storage is gone, and the instance with it. */
   wipe(): void {
     if (!this.store.exists) return;
@@ -348,13 +354,12 @@ export class Host {
     const before = this.alarmAtMs;
     // Whether an object that the alarm wakes still finds it in its storage is the platform's affair.
     if (world.dice.percent(50)) this.alarmAtMs = undefined;
-    const cleared = this.alarmAtMs === undefined;
     world.count('alarm');
     this.#open0();
     this.alarmAtMs = undefined;
     this.turn('alarm', {type: 'alarm'});
     // A handler that died before it was kept runs again.
-    if (this.#instance === undefined && cleared && this.alarmAtMs === undefined && before !== undefined) {
+    if (this.#instance === undefined && this.alarmAtMs === undefined && before !== undefined) {
       this.alarmAtMs = before + RETRY_ALARM_MS;
       this.#scheduleAlarm();
     }

@@ -25,6 +25,8 @@ interface Row extends LogRow {
 
 interface Checkpoint {
   readonly document: Document;
+  /** Fields that only another build knows, as it left them. */
+  readonly foreign: ReadonlyMap<string, unknown>;
   readonly time: HybridTime;
   readonly seq: number;
 }
@@ -38,6 +40,7 @@ export class MemoryStore implements Log {
   #trimmed = 0;
   #base: LogBase = {seq: 0, vector: EMPTY_VECTOR};
   #checkpoint: Checkpoint | undefined;
+  #foreign: ReadonlyMap<string, unknown> = new Map();
   #marks: Mark[] = [];
   #incoming: {snapshot: string; chunks: Uint8Array[]} | undefined;
   #outgoing: {pinned: Pinned; chunks: readonly Uint8Array[]} | undefined;
@@ -63,6 +66,7 @@ export class MemoryStore implements Log {
     other.#trimmed = this.#trimmed;
     other.#base = this.#base;
     other.#checkpoint = this.#checkpoint;
+    other.#foreign = this.#foreign;
     other.#marks = [...this.#marks];
     other.#incoming = this.#incoming && {...this.#incoming, chunks: [...this.#incoming.chunks]};
     other.#outgoing = this.#outgoing;
@@ -90,7 +94,7 @@ export class MemoryStore implements Log {
         this.#id = effect.id;
         return;
       case 'checkpoint':
-        this.#checkpoint = {document: effect.document, time: effect.time, seq: this.end};
+        this.#checkpoint = {document: effect.document, foreign: this.#foreign, time: effect.time, seq: this.end};
         this.#marks.push(...effect.marks);
         if (effect.base) this.#base = effect.base;
         return;
@@ -132,6 +136,7 @@ export class MemoryStore implements Log {
     this.#trimmed = 0;
     this.#base = {seq: 0, vector: EMPTY_VECTOR};
     this.#checkpoint = undefined;
+    this.#foreign = new Map();
     this.#marks = [];
     this.#incoming = undefined;
     this.#outgoing = undefined;
@@ -190,7 +195,11 @@ export class MemoryStore implements Log {
 
   load(shape: Shape): Stored {
     const {document: start, time: startTime, seq} = this.#checkpoint ?? {document: EMPTY_DOCUMENT, time: EPOCH, seq: 0};
-    let [document, time] = [start, startTime];
+    const all = [...start.fields, ...(this.#checkpoint?.foreign ?? [])];
+    const isKnown = ([name]: readonly [string, unknown]) => shape.has(name);
+    this.#foreign = new Map(all.filter(field => !isKnown(field)));
+    const fields = all.every(isKnown) ? new Map(all) : new Map(all.filter(isKnown));
+    let [document, time] = [{...start, fields} as Document, startTime];
     let keys = NO_KEYS;
     for (const mark of this.#marks) ({keys} = withMark(keys, mark));
     const freshMarks: Mark[] = [];

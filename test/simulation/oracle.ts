@@ -101,6 +101,7 @@ export class Oracle {
 
   /** A storage was dropped by its replica, which has left: what it held is with others. */
   #dropped(region: string): void {
+    for (const [name, {by}] of this.#minted) if (by === region) this.#noteless.add(name);
     for (const name of this.#takeFrom(region, EMPTY_VECTOR)) {
       // Of those who are forgotten others hold what is left of it, without their dots.
       if (this.#forgotten.has(this.#minted.get(name)!.head.replica)) continue;
@@ -205,10 +206,9 @@ export class Oracle {
     const digest = nameOf(encodeState(kind.shape, document));
     if (digest === witness.digest) return;
     witness.digest = digest;
-    const version = [...document.vector]
-      .map(([id, counter]) => `${id}${counter}`)
-      .sort()
-      .join(' ');
+    // Builds that know different fields agree on those that both know: each has its own bytes.
+    const fields = [...kind.shape.keys()].join();
+    const version = [fields, ...[...document.vector].map(([id, counter]) => `${id}${counter}`).sort()].join(' ');
     const other = this.#digests.get(version);
     demand(other === undefined || other === digest, `${region} has another state than a replica with the same vector`);
     this.#digests.set(version, digest);

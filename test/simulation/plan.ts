@@ -60,6 +60,8 @@ export interface Plan {
   readonly skewMs: readonly number[];
   /** Repeated requests go to whatever region. */
   readonly wanders: boolean;
+  /** Which build each region runs until all is healed, of those that `buildsOf` lists; absent: all the same. */
+  readonly builds?: readonly number[] | undefined;
   readonly clients: readonly ClientAct[];
   readonly acts: readonly FaultAct[];
 }
@@ -75,6 +77,37 @@ export function typeNamed(name: string): EntityType {
   const type = TYPES.find(one => one.name === name);
   if (!type) throw new Error(`no such entity type: ${name}`);
   return type;
+}
+
+/** What an older build of each type does not know yet. */
+const NOT_YET: Readonly<Record<string, {readonly fields: readonly string[]; readonly commands: readonly string[]}>> = {
+  [inventoryItem.name]: {fields: ['bins', 'price'], commands: []},
+  [deviceController.name]: {fields: ['setPoints'], commands: ['setPoint', 'clearSetPoint']},
+};
+
+const builds = new Map<EntityType, readonly EntityType[]>();
+
+/** The build before a type, the type, and the build after it: three versions that run side by side while a deployment does. */
+export function buildsOf(type: EntityType): readonly EntityType[] {
+  const known = builds.get(type);
+  if (known) return known;
+  const {name, fields, commands, replication} = type;
+  const {fields: without, commands: lacking} = NOT_YET[name] ?? {fields: [], commands: []};
+  const cut = <T>(all: Readonly<Record<string, T>>, names: readonly string[]): Readonly<Record<string, T>> =>
+    Object.fromEntries(Object.entries(all).filter(([key]) => !names.includes(key)));
+  const before = entityType(name, {
+    fields: cut(fields, without),
+    commands: () => cut(commands, lacking),
+    replication,
+  }) as EntityType;
+  const after = entityType(name, {
+    fields: {...fields, remarks: awSet(z.string())},
+    commands: () => commands,
+    replication,
+  }) as EntityType;
+  const all = [before, type, after];
+  builds.set(type, all);
+  return all;
 }
 
 /** Small, so that a short run passes every one of them. */
@@ -106,7 +139,9 @@ export function drawPlan(options: PlanOptions): Plan {
     ...(dice.percent(25) ? drawAdministration(dice, regions, forMs) : []),
   ];
   const seed = dice.between(0, 0xffff_ffff);
-  return {seed, type: type.name, regions: regions.length, limits, forMs, faults, skewMs, wanders, clients, acts};
+  const builds = dice.percent(20) ? {builds: regions.map(() => dice.between(0, 2))} : {};
+  const head = {seed, type: type.name, regions: regions.length, limits, forMs, faults, skewMs, wanders, ...builds};
+  return {...head, clients, acts};
 }
 
 function drawClients(dice: Dice, type: EntityType, regions: readonly string[], forMs: number): readonly ClientAct[] {

@@ -2,6 +2,7 @@
 // faults end all replicas are one and at rest.
 // Method: the real step, in virtual time; each seed draws regions, clients and faults. `npm run sim -- --seed 42 --seeds 1` replays
 // one run and shrinks it if it fails, `--trace` prints it, `--seeds 1000000` runs more.
+import {availableParallelism} from 'node:os';
 import {expect, test} from 'vitest';
 import {deviceController} from '../../schema/entities/device-controller.ts';
 import {inventoryItem} from '../../schema/entities/inventory-item.ts';
@@ -12,6 +13,7 @@ import {PLANTED} from './bugs.ts';
 import {NO_FAULTS} from './faults.ts';
 import {Violation} from './oracle.ts';
 import {drawPlan, REGIONS} from './plan.ts';
+import {inWorkers, type Task} from './pool.ts';
 import {regressionOf, regressions, textOf} from './regressions.ts';
 import {failureOf, shrink} from './shrink.ts';
 import {play, simulate, Simulator} from './simulator.ts';
@@ -28,20 +30,18 @@ for (const {name, plan} of regressions())
 
 const happened = new Map<string, number>();
 
-test.each(Array.from({length: SCHEDULES / TOGETHER}, (_, at) => FIRST_SEED + at * TOGETHER))(
-  `[SIM1] [SIM2] [SIM3] [SIM11] nothing breaks under faults, and all is one and at rest after them (seeds from %i)`,
-  from => {
-    for (let seed = from; seed < from + TOGETHER; seed++) {
-      let counts: ReadonlyMap<string, number>;
-      try {
-        ({counts} = simulate({seed}));
-      } catch (error) {
-        throw new Error(`seed ${seed}: ${(error as Error).message}`, {cause: error});
-      }
-      for (const [name, times] of counts) happened.set(name, (happened.get(name) ?? 0) + times);
-    }
-  },
-);
+test('[SIM1] [SIM2] [SIM3] [SIM11] nothing breaks under faults, and all is one and at rest after them', async () => {
+  const failures: unknown[] = [];
+  let from = FIRST_SEED;
+  const next = (): Task | undefined =>
+    from < FIRST_SEED + SCHEDULES ? {type: 'run', from, to: (from += TOGETHER)} : undefined;
+  await inWorkers(availableParallelism(), next, done => {
+    if (done.type !== 'ran') return;
+    failures.push(...done.failures);
+    for (const [name, times] of done.counts) happened.set(name, (happened.get(name) ?? 0) + times);
+  });
+  expect(failures).toEqual([]);
+}, 600_000);
 
 /** A run in which one of these never happened has not tested it. */
 const SOMETIMES = [
@@ -86,18 +86,20 @@ test('[SIM5] the same seed is the same run, the same plan too, and another is an
   expect(play(regressionOf('71', textOf('', drawPlan({seed: 71}))).plan).traceHash).toBe(one.traceHash);
 });
 
-test.each(PLANTED)('[SIM6] a replica that $name is found out', ({bug, type, faults, foundWithin, as}) => {
-  for (let seed = 1; seed <= foundWithin; seed++)
-    try {
-      simulate({seed, bug, type, faults});
-    } catch (error) {
-      if (!as.test((error as Error).message)) continue;
-      // For this bug, and for nothing else.
-      simulate({seed, type, faults});
-      return;
-    }
-  throw new Error(`not within ${foundWithin} seeds`);
-});
+test('[SIM6] planted bugs are each found, for the right reason, by seeds that pass without them', async () => {
+  const names = PLANTED.map(({name}) => name);
+  const left = [...names];
+  const missed: unknown[] = [];
+  const next = (): Task | undefined => {
+    const name = left.shift();
+    return name === undefined ? undefined : {type: 'bug', name};
+  };
+  await inWorkers(availableParallelism(), next, (done, task) => {
+    if (done.type === 'searched' && done.foundBy === undefined) missed.push({task, otherwise: done.otherwise});
+  });
+  expect(missed).toEqual([]);
+  expect(names.length).toBeGreaterThanOrEqual(25);
+}, 600_000);
 
 test('[SIM12] what fails is made smaller, and fails in the same way', () => {
   const {bug} = PLANTED.find(({name}) => name === 'takes a gap for an acknowledgement')!;

@@ -3,73 +3,15 @@
 import {readFileSync} from 'node:fs';
 import {availableParallelism} from 'node:os';
 import {parseArgs} from 'node:util';
-import {isMainThread, parentPort, Worker} from 'node:worker_threads';
 import {drawPlan} from './plan.ts';
-import {regressionOf, textOf} from './regressions.ts';
-import {kindOf, shrink} from './shrink.ts';
-import {play, simulate} from './simulator.ts';
+import {type Done, inWorkers, type Task} from './pool.ts';
+import {regressionOf} from './regressions.ts';
+import {play} from './simulator.ts';
 
 const BATCH = 64;
-const SHRINK_MS_MAX = 60_000;
 const SHRUNK_MAX = 3;
 const SEEDS_SHOWN_MAX = 8;
 const PROGRESS_MS = 5_000;
-
-type Task =
-  {readonly type: 'run'; readonly from: number; readonly to: number} | {readonly type: 'shrink'; readonly seed: number};
-type Done =
-  | {
-      readonly type: 'ran';
-      readonly runs: number;
-      /** A sum, so that the order in which cores finish does not matter. */
-      readonly hash: readonly [number, number];
-      readonly failures: readonly {readonly seed: number; readonly kind: string}[];
-      readonly counts: ReadonlyMap<string, number>;
-    }
-  | {
-      readonly type: 'shrunk';
-      readonly seed: number;
-      readonly kind: string;
-      readonly text: string;
-      readonly tried: number;
-    };
-
-function perform(task: Task): Done {
-  if (task.type === 'shrink') {
-    const untilMs = Date.now() + SHRINK_MS_MAX;
-    const {plan, kind, tried} = shrink(drawPlan({seed: task.seed}), () => Date.now() > untilMs);
-    return {type: 'shrunk', seed: task.seed, kind, text: textOf(kind, plan), tried};
-  }
-  let [a, b] = [0, 0];
-  const failures: {seed: number; kind: string}[] = [];
-  const counts = new Map<string, number>();
-  for (let seed = task.from; seed < task.to; seed++) {
-    let said: string;
-    try {
-      const report = simulate({seed});
-      said = report.traceHash;
-      for (const [name, times] of report.counts) counts.set(name, (counts.get(name) ?? 0) + times);
-    } catch (error) {
-      said = kindOf(error);
-      failures.push({seed, kind: said});
-    }
-    const [inA, inB] = hashOf(`${seed} ${said}`);
-    [a, b] = [(a + inA) >>> 0, (b + inB) >>> 0];
-  }
-  return {type: 'ran', runs: task.to - task.from, hash: [a, b], failures, counts};
-}
-
-function hashOf(text: string): readonly [number, number] {
-  let [a, b] = [0x811c9dc5, 0x01000193];
-  for (let at = 0; at < text.length; at++) {
-    a = Math.imul(a ^ text.charCodeAt(at), 0x01000193) >>> 0;
-    b = Math.imul(b ^ text.charCodeAt(at), 0x85ebca6b) >>> 0;
-  }
-  return [a, b];
-}
-
-if (isMainThread) await main();
-else parentPort!.on('message', (task: Task) => parentPort!.postMessage(perform(task)));
 
 async function main(): Promise<void> {
   const {values} = parseArgs({
@@ -155,19 +97,4 @@ async function runAll(first: number, count: number, jobs: number, tellsCounts: b
   return failed > 0;
 }
 
-/** Each worker is given the next task when it has done the one before, until there are none. */
-async function inWorkers(jobs: number, next: () => Task | undefined, told: (done: Done) => void): Promise<void> {
-  const work = async (): Promise<void> => {
-    const worker = new Worker(new URL(import.meta.url));
-    let settle: PromiseWithResolvers<Done> = Promise.withResolvers();
-    worker.on('message', (done: Done) => settle.resolve(done));
-    worker.on('error', error => settle.reject(error));
-    for (let task = next(); task; task = next()) {
-      settle = Promise.withResolvers();
-      worker.postMessage(task);
-      told(await settle.promise);
-    }
-    await worker.terminate();
-  };
-  await Promise.all(Array.from({length: jobs}, work));
-}
+await main();

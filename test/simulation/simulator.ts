@@ -15,6 +15,7 @@ import {NO_FAULTS} from './faults.ts';
 import {Host} from './host.ts';
 import {demand, demandView, liveRegionsOf, type Operation, Oracle} from './oracle.ts';
 import {
+  buildsOf,
   drawLimits,
   drawPlan,
   type FaultAct,
@@ -39,6 +40,8 @@ export interface SimulatorOptions {
   readonly type?: EntityType | undefined;
   readonly bug?: Bug;
   readonly limits?: Partial<Limits>;
+  /** By region. */
+  readonly builds?: readonly number[] | undefined;
 }
 
 /** What one client has been told. */
@@ -53,16 +56,23 @@ export class Simulator {
   readonly kind: Kind;
   readonly regions: readonly string[];
   readonly hosts = new Map<string, Host>();
+  readonly #kinds: readonly Kind[];
+  /** Which of the builds each region runs. */
+  #builds: ReadonlyMap<string, number>;
   readonly #oracle = new Oracle();
   #operations = 0;
 
-  constructor({seed, regions, type, bug = NO_BUG, limits}: SimulatorOptions) {
+  constructor({seed, regions, type, bug = NO_BUG, limits, builds}: SimulatorOptions) {
     this.dice = new Dice(seed);
     this.world = new World(this.dice);
     this.type = type ?? this.dice.pick(TYPES);
     this.regions = REGIONS.slice(0, regions ?? this.dice.between(2, 4));
-    this.kind = kindOf(this.type, {...LIMITS, ...(limits ?? drawLimits(this.dice))});
-    const stage = {world: this.world, oracle: this.#oracle, kindIn: () => this.kind, bug, hosts: this.hosts};
+    const drawn = {...LIMITS, ...(limits ?? drawLimits(this.dice))};
+    this.#kinds = buildsOf(this.type).map(build => kindOf(build, drawn));
+    this.kind = this.#kinds[1]!;
+    this.#builds = new Map(this.regions.map((region, index) => [region, builds?.[index] ?? 1]));
+    const kindIn = (region: string) => this.#kinds[this.#builds.get(region)!]!;
+    const stage = {world: this.world, oracle: this.#oracle, kindIn, bug, hosts: this.hosts};
     for (const region of this.regions) {
       const others = this.dice.shuffled(this.regions.filter(other => other !== region));
       this.hosts.set(region, new Host(region, others, this.dice.between(-1, 1), stage));
@@ -73,8 +83,12 @@ export class Simulator {
     return this.hosts.get(region)!;
   }
 
+  typeIn(region: string): EntityType {
+    return buildsOf(this.type)[this.#builds.get(region)!]!;
+  }
+
   view(region: string): Readonly<Record<string, unknown>> {
-    return viewOf(this.type, this.host(region).held!.document);
+    return viewOf(this.typeIn(region), this.host(region).held!.document);
   }
 
   count(name: string): number {
@@ -110,7 +124,7 @@ export class Simulator {
       this.#attempt(next, operation, left - 1, told, how);
     };
     const {key, command, input} = operation;
-    const type = this.type;
+    const type = this.typeIn(region);
     const asked = how.session?.version ?? EMPTY_VECTOR;
     this.host(region).command(
       operation,
@@ -158,6 +172,11 @@ export class Simulator {
     this.world.trace('healed');
     this.world.faults = {...NO_FAULTS, delayMsMax: Math.min(this.world.faults.delayMsMax, 1_000)};
     for (const host of this.hosts.values()) host.frozenUntilMs = 0;
+    if (new Set(this.#builds.values()).size <= 1) return;
+    // The deployment is done: everybody runs the newest build, and finds what the older one left.
+    this.world.count('upgraded');
+    this.#builds = new Map(this.regions.map(region => [region, 2]));
+    for (const host of this.hosts.values()) host.upgrade();
   }
 
   /** Runs until nothing is under way and no alarm is armed; it is a violation if that takes too long. */
@@ -237,8 +256,8 @@ export const simulate = ({bug, ...options}: SimulateOptions): Report => play(dra
 
 /** The same plan is the same run. */
 export function play(plan: Plan, bug?: Bug): Report {
-  const {seed, regions, limits, faults, skewMs, forMs} = plan;
-  const sim = new Simulator({seed, regions, type: typeNamed(plan.type), limits, ...(bug && {bug})});
+  const {seed, regions, limits, faults, skewMs, forMs, builds} = plan;
+  const sim = new Simulator({seed, regions, type: typeNamed(plan.type), limits, builds, ...(bug && {bug})});
   sim.world.faults = faults;
   for (const [index, region] of sim.regions.entries()) sim.host(region).skewMs = skewMs[index]! + STARTED_MS;
   try {

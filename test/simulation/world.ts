@@ -2,9 +2,13 @@
 // everything, and minutes take milliseconds.
 import type {Dice} from '../support/sim-random.ts';
 import {type Faults, NO_FAULTS} from './faults.ts';
+import {demand} from './oracle.ts';
 
 /** A message that was stuck somewhere. */
 const AGES_MS_MAX = 60 * 24 * 3_600_000;
+
+/** A run has some thousands: whoever makes so many has a replica keep itself busy. */
+const EVENTS_MAX = 200_000;
 
 interface Event {
   readonly atMs: number;
@@ -76,6 +80,7 @@ export class World {
       if (next.atMs > untilMs) break;
       this.#pop();
       if (next.cancelled) continue;
+      demand(next.order < EVENTS_MAX, 'the replicas do not come to rest: something goes on for ever');
       next.cancelled = true;
       this.#waiting--;
       this.nowMs = next.atMs;

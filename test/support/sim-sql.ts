@@ -14,7 +14,13 @@ export class Disk {
         return {toArray: () => []};
       }
       const rows = this.#statement(query).all(...bindings);
-      return {toArray: () => rows.map(withBuffers)};
+      return {
+        toArray: () => rows.map(withBuffers),
+        one: () => {
+          if (rows.length !== 1) throw new Error(`one row was expected, and there are ${rows.length}`);
+          return withBuffers(rows[0]!);
+        },
+      };
     },
   } as unknown as SqlStorage;
 
