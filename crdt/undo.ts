@@ -18,7 +18,11 @@ const NOTHING: Amounts = VersionedMap.empty();
  * What the event added to counters: its delta holds running totals, so it does not say. `before` is what it was made from.
  * To be kept beside the event by its author, and never sent; undefined when it counted nothing.
  */
-export function amountsOf(shape: Shape, before: Document, {head, fields}: EventDelta): Uint8Array | undefined {
+export function amountsOf(
+  shape: Shape,
+  before: Document,
+  {head, fields}: Pick<EventDelta, 'head' | 'fields'>,
+): Uint8Array | undefined {
   const amounts = new Map<string, unknown>();
   for (const [name, delta] of fields) {
     const type = shape.get(name)!;

@@ -14,13 +14,13 @@ import {
   FINGERPRINT_BYTES,
 } from './entry.ts';
 import * as bounded from '../crdt/bounded-counter.ts';
-import {fieldState} from '../crdt/document.ts';
-import type {Exact} from '../crdt/exact.ts';
+import {type Delta, type Document, EMPTY_DOCUMENT, fieldState, join as joinDocuments} from '../crdt/document.ts';
+import {type Exact, sum} from '../crdt/exact.ts';
 import {Draft, type DraftHead} from '../crdt/draft.ts';
 import {observe} from '../crdt/hybrid-clock.ts';
 import type {Dot, ReplicaId} from '../crdt/dot.ts';
 import {Refusal} from '../crdt/refusal.ts';
-import {undo} from '../crdt/undo.ts';
+import {amountsOf, undo} from '../crdt/undo.ts';
 import {
   counterOf,
   coversDot,
@@ -53,6 +53,7 @@ import {
   withThose,
 } from './minting.ts';
 import {ask, lackOf} from './requests.ts';
+import type {LogRow} from './store.ts';
 import type {Held, Retirement, Turn} from './turn.ts';
 
 const PAGE_ROWS = 256;
@@ -133,10 +134,13 @@ function forget(turn: Turn): void {
   const gone = [...(turn.before?.vector.keys() ?? [])].filter(isFresh);
   if (gone.length > 0) {
     turn.note({forgotten: [...forgotten, ...gone].slice(-FORGOTTEN_MAX)});
-    // Rows that name them are of no use to anybody any more: who needs what they say gets the state.
-    const base = {seq: end, vector: document.vector};
-    turn.emit({type: 'checkpoint', document, time, marks: freshMarks, base});
-    turn.update({base, checkpointSeq: end, freshMarks: [], cursors: new Map()});
+    // Rows that name them are of no use to anybody any more: who needs what they say gets the state. But what this build does not
+    // know is in these rows alone.
+    if (document.opaque.size === 0) {
+      const base = {seq: end, vector: document.vector};
+      turn.emit({type: 'checkpoint', document, time, marks: freshMarks, base});
+      turn.update({base, checkpointSeq: end, freshMarks: [], cursors: new Map()});
+    }
   }
   const all = turn.held.forgotten.filter(id => !document.vector.has(id));
   if (all.length === 0) return;
@@ -204,7 +208,8 @@ function undoEvent(turn: Turn, dot: Dot): boolean {
     const {head, document} = decodeEntry(shape, row.entry);
     const run = (draftHead: DraftHead) => {
       const draft = new Draft(shape, turn.held.document, draftHead);
-      undo(shape, draft, {head, fields: document.fields, amounts: row.note});
+      const amounts = row.note ?? (as === undefined ? undefined : amountsIn(turn, row));
+      undo(shape, draft, {head, fields: document.fields, amounts});
       return draft.finish();
     };
     const mark = {key, fingerprint: new Uint8Array(FINGERPRINT_BYTES)};
@@ -252,6 +257,32 @@ function rowOf(turn: Turn, {replica, counter}: Dot) {
     if (rows.length === 0) return undefined;
   }
   return undefined;
+}
+
+/**
+ * What an event added to counters was noted by its author alone, and went with it. It can be told as long as everything that its
+ * author had seen is in the log.
+ */
+function amountsIn(turn: Turn, {seq, entry}: LogRow): Uint8Array | undefined {
+  const {shape} = turn.replica.kind;
+  const {head, document: event} = decodeEntry(shape, entry);
+  let seen = head.counter > 1 ? withDot(event.since, {...head, counter: head.counter - 1}) : event.since;
+  const past: Delta[] = [];
+  for (let [before, left] = [seq, UNDO_ROWS_MAX]; left > 0; left -= PAGE_ROWS) {
+    const rows = turn.around.log.before(before, PAGE_ROWS);
+    for (const row of rows) {
+      before = row.seq;
+      if (!coversDot(seen, decodeEntryHead(row.entry))) continue;
+      const {document} = decodeEntry(shape, row.entry);
+      past.push(document);
+      seen = joinVectors(seen, document.since);
+    }
+    if (rows.length === 0) break;
+  }
+  const isWhole = past.length === sum(seen.values());
+  if (!isWhole) return undefined;
+  const known = past.reverse().reduce<Document>((made, delta) => joinDocuments(shape, made, delta), EMPTY_DOCUMENT);
+  return amountsOf(shape, known, {head, fields: event.fields});
 }
 
 /** Those who could hold events that are not here. */

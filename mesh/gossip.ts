@@ -371,11 +371,13 @@ const isAhead = ({vector}: Gossip, peer: Peer): boolean =>
 
 /** Whether some region has yet to say what it holds, or is known to hold what this replica lacks. */
 const isMissing = (gossip: Gossip): boolean =>
-  [...gossip.peers.values()].some(
-    peer =>
+  [...gossip.peers].some(
+    ([region, peer]) =>
       peer.status === 'unheard' ||
       (peer.status !== 'barred' && !peer.vector) ||
       (peer.failures === 0 && (peer.pull || peer.pulling !== 'no')) ||
+      // It has sent something of its own, and its answer will say what else it has.
+      (peer.status === 'present' && peer.failures === 0 && !peer.confirmed && isOwed(gossip, region)) ||
       isAhead(gossip, peer),
   );
 

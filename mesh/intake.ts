@@ -188,8 +188,8 @@ function vectorFor({held: {document, forgotten}}: Turn, named: VersionVector): V
 function takeState(turn: Turn, frame: Frame, {document, vector}: Merged): Answer {
   const {held, around} = turn;
   if (!document) return {type: 'gap', vector: held.document.vector};
-  // Kept as bytes, they could not be read again from a log, which is where a build that knows them looks.
-  if (document.opaque.size > held.document.opaque.size)
+  // A build that knows them reads them from the log, and no log reaches back behind a state that was taken in.
+  if (document.opaque.size > 0 && document !== held.document)
     return {type: 'later', why: 'fields that only a newer build knows', afterMs: 60_000};
   if (isSuperseded(turn, document.vector)) return conflict(turn);
   if (isBeyondDrift(document.latest, around.nowMs) && document !== held.document)

@@ -198,8 +198,9 @@ function stateFor(turn: Turn, to: string, cover: VersionVector): Content | undef
   const {limits, shape} = turn.replica.kind;
   const content = (body: Body): Content => ({entries: [], since: EMPTY_VECTOR, body});
   const digests = held.digests.get(to);
+  const isOffered = held.digests.has(to);
+  if (isOffered) turn.update({digests: without(held.digests, to)});
   if (digests) {
-    turn.update({digests: without(held.digests, to)});
     const bytes = encodeRanges(shape, document, differing(shape, document, decodeDigests(new Reader(digests), shape)));
     if (bytes.length <= windowOf(held, to)) return content({type: 'ranges', bytes});
     return chunkFor(turn, to);
@@ -207,7 +208,7 @@ function stateFor(turn: Turn, to: string, cover: VersionVector): Content | undef
   const state = encodeState(shape, document);
   if (state.length <= limits.stateBytesOutright) return content({type: 'state', bytes: state});
   // Whoever holds something of it is asked first where it differs; whoever holds nothing differs everywhere.
-  if (cover.size > 0 && canPatch(document) && !isStaging(held, to))
+  if (cover.size > 0 && !isOffered && !isStaging(held, to))
     return {...content({type: 'offer'}), since: document.vector};
   if (state.length <= Math.max(windowOf(held, to), limits.stateBytesOutright) && state.length <= limits.chunkBytes)
     return content({type: 'state', bytes: state});

@@ -348,7 +348,8 @@ function cleared(turn: Turn, {to, verdict, policyVersion}: ReplicaEvent & {type:
   const made = frameFor(turn, send);
   if (!made) return turn.gossip({type: 'deferred', region: to, afterMs: UNTOLD_AGAIN_MS});
   const {frame, lane} = made;
-  turn.call({type: 'frame', to, as: turn.held.id, told}, to, encodeRequest({type: 'frame', frame}), lane);
+  const purpose: Purpose = {type: 'frame', to, as: turn.held.id, told, isOffer: frame.body.type === 'offer'};
+  turn.call(purpose, to, encodeRequest({type: 'frame', frame}), lane);
 }
 
 function settled(turn: Turn, event: ReplicaEvent & {type: 'returned' | 'fenced' | 'failed'}): void {
@@ -405,8 +406,11 @@ function answeredFrame(turn: Turn, purpose: Purpose & {type: 'frame'}, answer: A
     if (held.lease.status === 'ready') renew(turn);
   }
   switch (answer.type) {
-    case 'applied':
     case 'gap':
+      // Asked where it differs it cannot say: it gets the whole, or it would be asked again at once.
+      if (purpose.isOffer) turn.update({digests: new Map(held.digests).set(region, undefined)});
+      return turn.gossip({type: 'answered', region, answer, told});
+    case 'applied':
     case 'absent':
     case 'refused':
       return turn.gossip({type: 'answered', region, answer, told});

@@ -98,22 +98,21 @@ function demandReplica(turn: Turn, waiting: Waiting): Attempt | undefined {
     if (!turn.replica.held) return until(deadlineMs);
   }
   const {held} = turn;
-  if (!held.recovering && (held.wanted === undefined || coversVector(held.document.vector, held.wanted)))
-    return undefined;
-  const isNowhere = held.recovering && [...held.gossip.peers.values()].every(({status}) => status === 'absent');
-  if (isNowhere)
+  // Made by a command that got no lease: it holds nothing, and has asked nobody.
+  const isBlank = held.document.vector.size === 0 && !replica.kind.eager;
+  const isHere = held.wanted === undefined || coversVector(held.document.vector, held.wanted);
+  if (!held.recovering && !isBlank && isHere) return undefined;
+  const isNowhere = !held.gossip.seeking && [...held.gossip.peers.values()].every(({status}) => status === 'absent');
+  if (isNowhere && held.recovering)
     return refused(new Refusal('replica-lost', 'the storage was lost or damaged, and no other region has it'));
-  if (around.nowMs < deadlineMs) return until(deadlineMs);
-  if (held.recovering)
-    return refused(
-      new Refusal(
-        'replica-recovering',
-        'the replica in this region was lost and has not been fetched from another yet',
-        {
-          retryAfter: 1,
-        },
-      ),
-    );
+  if (isNowhere && isBlank) return refused(new Refusal('not-found', 'no region holds it'));
+  if (around.nowMs < deadlineMs) {
+    if (!isBlank || around.nowMs < waiting.askAgainMs) return {untilMs: deadlineMs, waiting};
+    turn.gossip({type: 'seek'});
+    return {untilMs: deadlineMs, waiting: {...waiting, askAgainMs: deadlineMs}};
+  }
+  const why = 'the replica in this region was lost and has not been fetched from another yet';
+  if (held.recovering) return refused(new Refusal('replica-recovering', why, {retryAfter: 1}));
   return refused(
     new Refusal('version-not-reached', 'the entity is being fetched from another region', {retryAfter: 1}),
   );
@@ -308,7 +307,8 @@ function attemptDurable(turn: Turn, waiting: Waiting & {type: 'durable'}): Attem
   if (!held)
     return refused(new Refusal('replica-leaving', 'the replica in this region has been retired', {retryAfter: 1}));
   const {nowMs} = turn.around;
-  const regions = 1 + [...held.gossip.peers.values()].filter(peer => hasOnDisk(peer, waiting)).length;
+  const holders = [...held.gossip.peers].filter(([name, peer]) => hasOnDisk(peer, waiting) && !hasLeft(held, name));
+  const regions = 1 + holders.length;
   const deadlineMs = arrivedMs + (request.waitMs ?? REGIONS_WAIT_MS_DEFAULT);
   if (regions >= request.level.count || nowMs >= deadlineMs) return {...done, regions};
   if (nowMs < waiting.askAgainMs) return {untilMs: Math.min(deadlineMs, waiting.askAgainMs), waiting};
@@ -322,6 +322,12 @@ function attemptDurable(turn: Turn, waiting: Waiting & {type: 'durable'}): Attem
 function hasOnDisk({status, confirmed, vector: theirs}: Peer, {done, vector}: Waiting & {type: 'durable'}): boolean {
   if (status !== 'present' || !confirmed || !theirs) return false;
   return done.dot ? coversDot(theirs, done.dot) : coversVector(theirs, vector);
+}
+
+/** Its storage is dropped once everybody else has what it had: what it acknowledged on its way out does not count. */
+function hasLeft({document}: Held, region: string): boolean {
+  const there = [...members(document).values()].filter(member => member.region === region);
+  return there.length > 0 && there.every(isGone);
 }
 
 // Rights.

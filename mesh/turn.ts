@@ -139,8 +139,8 @@ export interface Held extends Notes {
   readonly stale: ReadonlyMap<string, VersionVector>;
   /** When the last chunk of a snapshot came. */
   readonly stagedAtMs: number | undefined;
-  /** What peers answered an offer with. */
-  readonly digests: ReadonlyMap<string, Uint8Array>;
+  /** What peers answered an offer with; nothing where another build cuts its state differently. */
+  readonly digests: ReadonlyMap<string, Uint8Array | undefined>;
   /** Positions in the log up to which a peer covers everything, if it covers what it did when that was found. */
   readonly cursors: ReadonlyMap<string, {readonly cover: VersionVector; readonly seq: number}>;
   /** A `tidy` is to come. */
@@ -159,7 +159,13 @@ export interface Joining {
 }
 
 export type Purpose =
-  | {readonly type: 'frame'; readonly to: string; readonly as: ReplicaId; readonly told: readonly string[]}
+  | {
+      readonly type: 'frame';
+      readonly to: string;
+      readonly as: ReplicaId;
+      readonly told: readonly string[];
+      readonly isOffer: boolean;
+    }
   | {readonly type: 'rights'; readonly to: string}
   | {readonly type: 'seal'; readonly to: string; readonly replica: ReplicaId}
   | {readonly type: 'fence'; readonly request: FenceRequest};

@@ -14,8 +14,7 @@ import {coversVector} from '../../crdt/version-vector.ts';
 import {WINDOW_BYTES_MAX} from '../../mesh/gossip.ts';
 import {type Limits, LIMITS} from '../../mesh/replica.ts';
 import {COMMAND_EVERY_MS, isAnswer, Lab, type LabNode} from '../../test/support/mesh-lab.ts';
-import {Dice} from '../../test/support/sim-random.ts';
-import {World} from '../../test/simulation/world.ts';
+import {VirtualClock} from '../../test/support/virtual-clock.ts';
 
 export const REGIONS = ['weur', 'enam', 'apac-ne', 'apac-se', 'wnam', 'eeur', 'oc', 'afr'] as const;
 
@@ -49,7 +48,15 @@ export interface Heal {
 }
 
 /** Two regions; one writes while the other is cut off. */
-export function heal({seed, keys, missed, before = keys, isTrimmed = false, isWide = false, limits}: HealOptions): Heal {
+export function heal({
+  seed,
+  keys,
+  missed,
+  before = keys,
+  isTrimmed = false,
+  isWide = false,
+  limits,
+}: HealOptions): Heal {
   const lab = new Lab({seed, regions: REGIONS.slice(0, 2), fields: MAP, limits: {...LIMITS, ...limits}});
   const [writer, other] = [lab.node(REGIONS[0]), lab.node(REGIONS[1])];
   lab.settle(draft => setEntry(draft, 0, 0));
@@ -106,7 +113,7 @@ export function meet({
   keys: number;
   cutMs?: number;
 }): Meeting {
-  const names = REGIONS.slice(0, regions);
+  const names: readonly string[] = REGIONS.slice(0, regions);
   const lab = new Lab({seed, regions: names, fields: MAP});
   lab.settle(draft => setEntry(draft, 0, 0));
   lab.isCut = () => true;
@@ -162,8 +169,18 @@ export function oneWrite({seed, replicas}: {seed: number; replicas: number}) {
 }
 
 /** Entities that nobody uses any more. */
-export function idle({seed, entities, regions, hours}: {seed: number; entities: number; regions: number; hours: number}) {
-  const world = new World(new Dice(seed));
+export function idle({
+  seed,
+  entities,
+  regions,
+  hours,
+}: {
+  seed: number;
+  entities: number;
+  regions: number;
+  hours: number;
+}) {
+  const world = new VirtualClock();
   const labs = Array.from({length: entities}, (_, at) => {
     const names = REGIONS.slice(0, regions);
     return new Lab({seed: seed + at, regions: names, fields: MAP}, world);
@@ -198,11 +215,24 @@ const {pnCounter, gCounter, resettableCounter} = counters;
 const COUNTED_MAP = maps.orMap(pnCounter);
 
 /** For each type something to write, and what overwrites it so that a replica that has left is no author of anything. */
-export const FIELDS: Readonly<Record<string, {type: AnyCrdtType; write: (draft: Draft, name: string, at: number) => void; settle?: (draft: Draft, name: string) => void}>> = {
-  gCounter: {type: gCounter, write: (draft, name) => draft.write(name, counters.increment(draft.state(name), draft.replica, 1))},
+export const FIELDS: Readonly<
+  Record<
+    string,
+    {
+      type: AnyCrdtType;
+      write: (draft: Draft, name: string, at: number) => void;
+      settle?: (draft: Draft, name: string) => void;
+    }
+  >
+> = {
+  gCounter: {
+    type: gCounter,
+    write: (draft, name) => draft.write(name, counters.increment(draft.state(name), draft.replica, 1)),
+  },
   pnCounter: {
     type: pnCounter,
-    write: (draft, name, at) => draft.write(name, counters.increment(draft.state(name), draft.replica, at % 3 === 0 ? -1 : 1)),
+    write: (draft, name, at) =>
+      draft.write(name, counters.increment(draft.state(name), draft.replica, at % 3 === 0 ? -1 : 1)),
   },
   resettableCounter: {
     type: resettableCounter,
@@ -236,10 +266,16 @@ export const FIELDS: Readonly<Record<string, {type: AnyCrdtType; write: (draft: 
   orMap: {
     type: maps.orMap(lwwRegister),
     write: (draft, name, at) =>
-      draft.write(name, maps.update(lwwRegister, draft.state(name), draft, `key-${at % 8}`, held => registers.set(held, draft, at))),
+      draft.write(
+        name,
+        maps.update(lwwRegister, draft.state(name), draft, `key-${at % 8}`, held => registers.set(held, draft, at)),
+      ),
     settle: (draft, name) => {
       for (let at = 0; at < 8; at++)
-        draft.write(name, maps.update(lwwRegister, draft.state(name), draft, `key-${at}`, held => registers.set(held, draft, 0)));
+        draft.write(
+          name,
+          maps.update(lwwRegister, draft.state(name), draft, `key-${at}`, held => registers.set(held, draft, 0)),
+        );
     },
   },
   orMapOfCounters: {
@@ -247,7 +283,9 @@ export const FIELDS: Readonly<Record<string, {type: AnyCrdtType; write: (draft: 
     write: (draft, name, at) =>
       draft.write(
         name,
-        maps.update(pnCounter, draft.state(name), draft, `key-${at % 8}`, held => counters.increment(held, draft.replica, 1)),
+        maps.update(pnCounter, draft.state(name), draft, `key-${at % 8}`, held =>
+          counters.increment(held, draft.replica, 1),
+        ),
       ),
   },
 };
@@ -301,7 +339,15 @@ export interface ChurnOptions {
 }
 
 /** Three regions that stay, and one that comes, writes and goes, again and again. */
-export function churn({seed, types, comings, updates, isSettled = true, leavesElement = false, progress}: ChurnOptions) {
+export function churn({
+  seed,
+  types,
+  comings,
+  updates,
+  isSettled = true,
+  leavesElement = false,
+  progress,
+}: ChurnOptions) {
   const names = REGIONS.slice(0, 4);
   const [first, , , guest] = names as unknown as [string, string, string, string];
   const lab = new Lab({
@@ -335,9 +381,7 @@ export function churn({seed, types, comings, updates, isSettled = true, leavesEl
     lab.run(400);
     for (let step = 0; step < 3; step++) lab.node(guest).edit(draft => writeAll(draft, step));
     if (leavesElement)
-      lab
-        .node(guest)
-        .edit(draft => draft.write('awSet', awSet.add(draft.state('awSet'), draft, `of-guest-${coming}`)));
+      lab.node(guest).edit(draft => draft.write('awSet', awSet.add(draft.state('awSet'), draft, `of-guest-${coming}`)));
     update();
     lab.run(400);
     lab.node(guest).leave(({type}) => {
@@ -354,7 +398,7 @@ export function churn({seed, types, comings, updates, isSettled = true, leavesEl
   if (settled.length > 0) lab.node(first).edit(settle);
   lab.rest();
   // What is put off is done with the next writes: every fold and every tidying takes a step of its own.
-  for (let more = 0; more < 3 * 128; more++) {
+  for (let more = 0; more < 12 * 128; more++) {
     lab.node(stay[more % 3]!).edit(draft => FIELDS[types[0]!]!.write(draft, types[0]!, more));
     lab.run(30);
   }

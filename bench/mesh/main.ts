@@ -1,4 +1,4 @@
-// `npm run bench -- mesh [--seed N] [--small]`: what replication costs, in bytes, messages, rows and round trips. All of it is
+// `npm run bench -- mesh [--seed N] [--small] [--comings N] [--updates N]`: what replication costs, in bytes, messages, rows and round trips. All of it is
 // counted in virtual time, so the same seed gives the same numbers on every machine; `hash` tells whether it did.
 import {createHash} from 'node:crypto';
 import {mkdirSync, writeFileSync} from 'node:fs';
@@ -8,7 +8,12 @@ import {churn, FIELDS, heal, idle, meet, oneWrite, type Size} from './costs.ts';
 import {tree} from './topology.ts';
 
 const {values: options} = parseArgs({
-  options: {seed: {type: 'string', default: '1'}, small: {type: 'boolean', default: false}},
+  options: {
+    seed: {type: 'string', default: '1'},
+    small: {type: 'boolean', default: false},
+    comings: {type: 'string', default: '1000'},
+    updates: {type: 'string', default: '1000000'},
+  },
 });
 const seed = Number(options.seed);
 const isSmall = options.small;
@@ -25,8 +30,15 @@ const rows: Row[] = [];
 const round = (value: number) => Math.round(value * 1_000) / 1_000;
 
 function report(what: string, measured: number, unit: string, wanted?: number, detail?: unknown): void {
-  rows.push({what, measured: round(measured), unit, ...(wanted !== undefined && {wanted}), ...(detail !== undefined && {detail})});
-  const verdict = wanted === undefined ? '' : measured <= wanted ? `  (wanted ${wanted})` : `  (wanted ${wanted}: NOT REACHED)`;
+  rows.push({
+    what,
+    measured: round(measured),
+    unit,
+    ...(wanted !== undefined && {wanted}),
+    ...(detail !== undefined && {detail}),
+  });
+  const verdict =
+    wanted === undefined ? '' : measured <= wanted ? `  (wanted ${wanted})` : `  (wanted ${wanted}: NOT REACHED)`;
   console.log(`${what}: ${round(measured)} ${unit}${verdict}`);
 }
 
@@ -64,29 +76,56 @@ const entities = isSmall ? 50 : 1_000;
 const quiet = idle({seed, entities, regions: 3, hours: 24});
 const done = [...quiet.idle.values()].reduce((sum, count) => sum + count, 0);
 report(`${entities} idle entities in 3 regions, a day`, done, 'alarms, calls and rows', 0);
-const each = (counts: ReadonlyMap<string, number>) => Object.fromEntries([...counts].map(([name, count]) => [name, count / entities]));
-report('to come to be in 3 regions', (quiet.arriving.get('message') ?? 0) / entities, 'messages', undefined, each(quiet.arriving));
-report('to come to rest after a write', (quiet.afterAWrite.get('message') ?? 0) / entities, 'messages', undefined, each(quiet.afterAWrite));
+const each = (counts: ReadonlyMap<string, number>) =>
+  Object.fromEntries([...counts].map(([name, count]) => [name, count / entities]));
+report(
+  'to come to be in 3 regions',
+  (quiet.arriving.get('message') ?? 0) / entities,
+  'messages',
+  undefined,
+  each(quiet.arriving),
+);
+report(
+  'to come to rest after a write',
+  (quiet.afterAWrite.get('message') ?? 0) / entities,
+  'messages',
+  undefined,
+  each(quiet.afterAWrite),
+);
 
 const FOLDED = ['gCounter', 'pnCounter', 'awSet', 'rwSet', 'lwwRegister', 'orMap'];
-const grown = ({stateBytes, vectorBytes, logRows, logBytes, notesBytes}: Size) => ({stateBytes, vectorBytes, logRows, logBytes, notesBytes});
-const [comings, updates] = isSmall ? [40, 10_000] : [1_000, 1_000_000];
+const grown = ({stateBytes, vectorBytes, logRows, logBytes, notesBytes}: Size) => ({
+  stateBytes,
+  vectorBytes,
+  logRows,
+  logBytes,
+  notesBytes,
+});
+const [comings, updates] = isSmall ? [40, 10_000] : [Number(options.comings), Number(options.updates)];
 const fresh = churn({seed, types: FOLDED, comings: 0, updates: 2_000}).size;
 const old = churn({seed, types: FOLDED, comings, updates}).size;
 const churned = `${comings} joins and leaves, ${updates} updates`;
-report(`${churned}: state`, old.stateBytes / fresh.stateBytes, '× a fresh one', 1.1, {fresh: grown(fresh), old: grown(old)});
-report(`${churned}: version vector`, old.vectorBytes, 'bytes', fresh.vectorBytes);
+report(`${churned}: state`, old.stateBytes / fresh.stateBytes, '× a fresh one', 1.1, {
+  fresh: grown(fresh),
+  old: grown(old),
+});
+report(`${churned}: version vector`, old.vectorEntries, 'entries', fresh.vectorEntries);
 report(`${churned}: log rows kept`, old.logRows / fresh.logRows, '× a fresh one', 1.5);
 report(`${churned}: notes`, old.notesBytes, 'bytes');
 for (const type of Object.keys(FIELDS)) {
-  const sizes = [20, 40].map(times => churn({seed, types: [type], comings: times, updates: 40 * times}).size);
+  const sizes = [20, 40].map(times => churn({seed, types: [type], comings: times, updates: 10 * times}).size);
   report(`kept of each replica that left, ${type}`, (sizes[1]!.stateBytes - sizes[0]!.stateBytes) / 20, 'bytes');
 }
-const authors = [20, 40].map(times => churn({seed, types: ['awSet'], comings: times, updates: 400, leavesElement: true}).size);
+const authors = [20, 40].map(
+  times => churn({seed, types: ['awSet'], comings: times, updates: 400, leavesElement: true}).size,
+);
 report('kept of each replica that left an element', (authors[1]!.stateBytes - authors[0]!.stateBytes) / 20, 'bytes');
 
 const SITES = isSmall ? [4, 8] : [4, 40];
-const trees = SITES.map(sites => ({sites, cost: tree({seed, regions: 8, sites, devices: sites * 49 - 8, authors: 20, updates: 20})}));
+const trees = SITES.map(sites => ({
+  sites,
+  cost: tree({seed, regions: 8, sites, devices: sites * 49 - 8, authors: 20, updates: 20}),
+}));
 for (const {sites, cost} of trees)
   for (const [kind, {messagesByLink, bytesByMessage, links}] of Object.entries(cost)) {
     const nodes = sites * 50;

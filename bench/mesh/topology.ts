@@ -10,7 +10,7 @@ import {admit, type Frame, type LogEntry, schemaHash, selectSome, sinceOf} from 
 import {createGossip, type Gossip, type GossipEffect, type GossipEvent, step} from '../../mesh/gossip.ts';
 import {decodeAnswer, decodeRequest, encodeAnswer, encodeRequest} from '../../mesh/message.ts';
 import {Dice} from '../../test/support/sim-random.ts';
-import {World} from '../../test/simulation/world.ts';
+import {VirtualClock} from '../../test/support/virtual-clock.ts';
 
 const SHAPE: Shape = new Map([['count', counters.gCounter]]);
 const HASH = schemaHash(SHAPE);
@@ -53,7 +53,11 @@ class Node {
 
   write(): void {
     const counter = counterOf(this.vector, this.id) + 1;
-    const head = {replica: this.id, counter, time: {ms: 1_700_000_000_000 + Math.floor(this.#net.world.nowMs), logical: 0}};
+    const head = {
+      replica: this.id,
+      counter,
+      time: {ms: 1_700_000_000_000 + Math.floor(this.#net.world.nowMs), logical: 0},
+    };
     const delta = {head, heard: EMPTY_VECTOR, fields: new Map([['count', counters.increment(new Map(), this.id, 1)]])};
     this.#append({dot: head, bytes: encodeEntry(SHAPE, {...head, command: COMMAND}, delta)});
     this.#step({type: 'wrote', vector: this.vector});
@@ -141,17 +145,16 @@ class Node {
     this.#step({type: 'heard', region, vector: this.vector, known, pull, relay});
     return answer;
   }
-
 }
 
 class Net {
   readonly dice: Dice;
-  readonly world: World;
+  readonly world: VirtualClock;
   readonly nodes = new Map<string, Node>();
 
   constructor(seed: number) {
     this.dice = new Dice(seed);
-    this.world = new World(this.dice);
+    this.world = new VirtualClock();
   }
 
   add(name: string, kind: Kind): Node {

@@ -59,7 +59,7 @@ test('[FEN10] a release that comes late takes back nothing of a block that was l
 
 test('[FEN4] whoever is not what the fence knows gets no more dots: another has taken its place, or it has left', () => {
   for (const type of ['more', 'release'] as const) {
-    const request: FenceRequest = {type, replica: EU, session: 3, counter: 40, want: 2, dots: 40} as FenceRequest;
+    const request: FenceRequest = {type, replica: EU, session: 3, counter: 40, want: 2, dots: 40};
     expect(answer(record(3, 40), request).type).toBe('granted');
     for (const before of [undefined, record(4, 40), record(3, 40, {replica: US}), record(3, 40, {retired: true})])
       expect(fence(before, request)).toEqual({record: before, answer: {type: 'superseded'}});

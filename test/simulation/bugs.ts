@@ -127,7 +127,7 @@ const allSealed = ({document, gossip}: Held) => ({
   seals: new Map(
     [...members(document).keys()].map(replica => [
       replica,
-      new Map([...gossip.peers.keys()].map(region => [region, 0])),
+      new Map([...gossip.peers.keys()].map(region => [region, EMPTY_VECTOR])),
     ]),
   ),
 });
@@ -344,7 +344,7 @@ export const PLANTED: readonly Planted[] = [
         return event;
       },
     },
-    foundWithin: 50,
+    foundWithin: 400,
     as: either(/not at rest in time|goes on for ever/, DOTS, WRONG),
   },
 

@@ -7,6 +7,7 @@ import {EMPTY_VECTOR, type VersionVector} from '../../crdt/version-vector.ts';
 import {ReplicaHost} from '../../mesh/host.ts';
 import {fence, type FenceAnswer, type FenceRecord, type FenceRequest} from '../../mesh/lease.ts';
 import {decodeEntryHead} from '../../mesh/entry.ts';
+import {isGone, members} from '../../mesh/membership.ts';
 import {type Answer, decodeAnswer, decodeRequest, encodeAnswer, encodeRequest} from '../../mesh/message.ts';
 import {
   blankReplica,
@@ -28,7 +29,10 @@ import type {World} from './world.ts';
 
 const RETRY_ALARM_MS = 2_000;
 const POLICY_READ_MS_MAX = 5;
-/** Clients here write a few times in a second at most, and each frame carries all that is due. */
+/**
+ * Clients here write a few times in a second at most, and each frame carries all that is due. What is more are last words and
+ * folds, each an event of its own: one more for every replica that is gone.
+ */
 const FRAMES_PER_SECOND_MAX = 40;
 
 export type Run = (base: Document, head: EventHead) => EventDelta | undefined;
@@ -46,6 +50,8 @@ export interface Stage {
 class NotKept extends Error {}
 
 type Performed = Exclude<Effect, StoreEffect>;
+/** What becomes of a turn: kept and said, lost, kept and not said, or refused by the disk. */
+type Fate = 'lives' | 'before' | 'after' | 'full';
 
 export class Host {
   readonly region: string;
@@ -63,7 +69,7 @@ export class Host {
   witness: Witness = newWitness();
   #instance: ReplicaHost | undefined;
   #outbox: (() => void)[] | undefined;
-  #fate: 'lives' | 'before' | 'after' | 'full' = 'lives';
+  #fate: Fate = 'lives';
   #scheduled: {readonly atMs: number; readonly cancel: () => void} | undefined;
   #wake: (() => void) | undefined;
   #requests = 0;
@@ -113,14 +119,20 @@ export class Host {
         );
       if (bug.answers && answer && this.held) answer = bug.answers(answer, this.held);
     } catch (error) {
-      if (error instanceof ReplicaDamaged) return void this.#rebuild(error);
+      if (error instanceof ReplicaDamaged) {
+        this.#rebuild(error);
+        return undefined;
+      }
       if (!(error instanceof NotKept)) throw error;
       isKept = false;
     }
-    const fate = this.#fate as Host['#fate'];
+    const fate: Fate = this.#fate;
     const outbox = this.#outbox;
     this.#outbox = undefined;
-    if (fate === 'full' && !isKept) return void this.#failed();
+    if (fate === 'full' && !isKept) {
+      this.#failed();
+      return undefined;
+    }
     if (fate === 'before' || fate === 'after') {
       world.count(`died ${fate}`);
       this.#dies();
@@ -271,7 +283,8 @@ export class Host {
     if (!copy || !this.store.exists || copy.end === this.store.end) return;
     const {shape} = this.#stage.kindIn(this.region);
     try {
-      this.#replaceStore(copy.copy(), 'rolled back', copy.load(shape).document.vector);
+      const {document, forgotten} = copy.load(shape);
+      this.#replaceStore(copy.copy(), 'rolled back', document.vector, forgotten);
     } catch (error) {
       if (!(error instanceof ReplicaDamaged)) throw error; // It was spoilt before it was copied.
     }
@@ -295,14 +308,14 @@ export class Host {
     if (this.store.spoil(at, isGone, !this.#stage.bug.trusts)) this.#stage.world.count('spoilt');
   }
 
-  #replaceStore(store: MemoryStore, how: string, left: VersionVector): void {
+  #replaceStore(store: MemoryStore, how: string, left: VersionVector, forgotten: readonly ReplicaId[] = []): void {
     const {world, oracle} = this.#stage;
     world.trace(`${this.region} is ${how}`);
     world.count(how);
     this.#dies();
     this.store = store;
     this.witness = {...newWitness(), vector: left};
-    oracle.damaged(this.region, left);
+    oracle.damaged(this.region, left, forgotten);
   }
 
   /** Runs later, unless the object has died by then. */
@@ -659,6 +672,7 @@ export class Host {
     const {nowMs} = this.#stage.world;
     const recent = (this.#sentAtMs.get(region) ?? []).filter(atMs => atMs > nowMs - 1_000);
     this.#sentAtMs.set(region, [...recent, nowMs]);
-    demand(recent.length < FRAMES_PER_SECOND_MAX, `${this.region} sends ${region} one frame after another`);
+    const gone = this.held ? [...members(this.held.document).values()].filter(isGone).length : 0;
+    demand(recent.length < FRAMES_PER_SECOND_MAX + gone, `${this.region} sends ${region} one frame after another`);
   }
 }

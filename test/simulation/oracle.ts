@@ -57,8 +57,8 @@ export class Oracle {
   readonly #operations = new Map<string, Operation>();
   /** Keys of acknowledged operations. */
   readonly #acknowledged = new Set<string>();
-  /** Ids that were members once: a vector forgets them in the end. */
-  readonly #forgotten = new Set<ReplicaId>();
+  /** Ids that were members once, and how far each came: a vector forgets them in the end. */
+  readonly #forgotten = new Map<ReplicaId, number>();
   /** Regions whose storage was lost or put back: what only they had is gone. */
   readonly #damaged = new Set<string>();
   /** Events that a lost storage took with it. */
@@ -85,18 +85,25 @@ export class Oracle {
     demand(held >= regions || this.hasLoss, `a reply says that ${regions} regions have what ${held} have`);
   }
 
-  /** A storage is not what it was: `left` is what it still holds. */
-  damaged(region: string, left: VersionVector): void {
+  /** A storage is not what it was: `vector` is what it still holds, beside what is left of those whom it has forgotten. */
+  damaged(region: string, vector: VersionVector, forgotten: readonly ReplicaId[] = []): void {
     this.#damaged.add(region);
+    const left = this.#withForgotten(vector, forgotten);
     for (const [name, {head, by, seenIn}] of this.#minted) {
-      if (by === region && !coversDot(left, head)) this.#noteless.add(name);
+      if (by === region && !coversDot(vector, head)) this.#noteless.add(name);
       if (!coversDot(left, head)) continue;
       // A copy may bring back what an earlier fault took.
       seenIn.add(region);
       this.#lost.delete(name);
-      if (by === region) this.#noteless.delete(name);
+      if (by === region && coversDot(vector, head)) this.#noteless.delete(name);
     }
     for (const name of this.#takeFrom(region, left)) this.#lost.add(name);
+  }
+
+  /** Whoever has forgotten a replica holds what it did, folded into its heir's, without its dots. */
+  #withForgotten(vector: VersionVector, forgotten: readonly ReplicaId[]): VersionVector {
+    const gone = forgotten.filter(id => !vector.has(id) && this.#forgotten.has(id));
+    return new Map([...vector, ...gone.map(id => [id, this.#forgotten.get(id)!] as const)]);
   }
 
   /** A storage was dropped by its replica, which has left: what it held is with others. */
@@ -139,8 +146,9 @@ export class Oracle {
     demand(replica.waiting.length <= WAITING_MAX, `${region} has too many requests waiting`);
     demand(replica.open.size <= 4 * (replica.permitted.length + 1), `${region} has too many calls open`);
     const {held} = replica;
+    // Whoever waits may bring another replica in the same turn.
+    if (effects.some(({type}) => type === 'drop')) this.#dropped(region);
     if (!held) {
-      if (effects.some(({type}) => type === 'drop')) this.#dropped(region);
       Object.assign(witness, newWitness());
       return;
     }
@@ -190,8 +198,15 @@ export class Oracle {
     for (const [id, counter] of witness.vector) {
       if (counterOf(vector, id) >= counter) continue;
       demand(!vector.has(id) && !all.has(id), `${region} went back behind what it had of ${id}`);
-      this.#forgotten.add(id);
+      this.#forgotten.set(id, Math.max(counter, this.#forgotten.get(id) ?? 0));
     }
+    const seen = this.#withForgotten(vector, held.forgotten);
+    if (seen.size > vector.size)
+      for (const [name, {head, seenIn}] of this.#minted) {
+        if (vector.has(head.replica) || !coversDot(seen, head)) continue;
+        seenIn.add(region);
+        this.#lost.delete(name);
+      }
     for (const [id, counter] of vector)
       for (let at = counterOf(witness.vector, id) + 1; at <= counter; at++) {
         const minted = this.#minted.get(`${id}:${at}`);

@@ -93,7 +93,7 @@ export async function inWorkers(
   told: (done: Done, task: Task) => void,
 ): Promise<void> {
   const work = async (): Promise<void> => {
-    const worker = new Worker(new URL('./pool.ts', import.meta.url));
+    const worker = new Worker(`${import.meta.dirname}/pool.ts`);
     let settle: PromiseWithResolvers<Done> = Promise.withResolvers();
     worker.on('message', (done: Done) => settle.resolve(done));
     worker.on('error', error => settle.reject(error));

@@ -10,7 +10,7 @@ export interface Regression {
   readonly plan: Plan;
 }
 
-const FOLDER = new URL('../regressions/', import.meta.url);
+const FOLDER = `${import.meta.dirname}/../regressions`;
 
 /** As it is kept: faults that are absent are left out, so that a new one needs no change here. */
 export function textOf(why: string, plan: Plan): string {
@@ -31,4 +31,4 @@ export const regressions = (): readonly Regression[] =>
   readdirSync(FOLDER)
     .filter(file => file.endsWith('.json'))
     .sort()
-    .map(file => regressionOf(file.slice(0, -'.json'.length), readFileSync(new URL(file, FOLDER), 'utf8')));
+    .map(file => regressionOf(file.slice(0, -'.json'.length), readFileSync(`${FOLDER}/${file}`, 'utf8')));

@@ -44,6 +44,8 @@ export interface SimulatorOptions {
   readonly builds?: readonly number[] | undefined;
 }
 
+const LOCAL: Level = {type: 'local'};
+
 /** What one client has been told. */
 export interface Session {
   version: VersionVector;
@@ -269,6 +271,8 @@ export function play(plan: Plan, bug?: Bug): Report {
     // One that had no lease has said nothing to anybody yet, and hears of nothing.
     const isBlank = sim.open.some(({held}) => held?.document.vector.size === 0);
     if (!sim.hasLoss && sim.count('alarm lost') === 0 && !isBlank) sim.demandConverged();
+    // An alarm is known to be lost only once it is late, and nothing moves the time of a world at rest.
+    if (sim.count('alarm lost') > 0) sim.world.nowMs += BACKOFF_PASSIVE_MS;
     // What a lost storage had told only some of the others, or a lost alarm was to send, goes out with the next write.
     for (const {region} of sim.open) sim.command(region, ...oneMore(sim));
     sim.rest();
@@ -294,6 +298,15 @@ function demandCheapWrite(sim: Simulator): void {
   const all = live.map(host => [...members(host.held!.document).values()].filter(isLive).length);
   if (live.length === 0 || all.some(count => count !== live.length)) return;
   if (live.some(host => new Set(liveRegionsOf(host.held!)).size !== live.length)) return;
+  // One that went only now is told once more, by each that has not spoken to it since, and says that it is gone.
+  const isTakenForPresent = ({held}: Host) =>
+    [...held!.gossip.peers].some(
+      ([region, {status}]) => status === 'present' && !live.some(other => other.region === region),
+    );
+  if (live.some(isTakenForPresent)) {
+    for (const {region} of live) sim.command(region, ...oneMore(sim));
+    sim.rest();
+  }
   const limits = sim.kind.limits;
   const isTidied = live.some(host => host.held!.end + 2 - host.held!.checkpointSeq >= limits.checkpointRows);
   if (isTidied || live.some(host => host.held!.voids.length > 0)) return; // Tidying may write.
@@ -311,7 +324,7 @@ function demandCheapWrite(sim: Simulator): void {
 function schedule(sim: Simulator, {clients, acts, wanders}: Plan): void {
   const {world} = sim;
   const sessions: Session[] = Array.from({length: SESSIONS}, () => ({version: EMPTY_VECTOR}));
-  for (const {atMs, region, command, session: at, level = {type: 'local'}} of clients)
+  for (const {atMs, region, command, session: at, level = LOCAL} of clients)
     world.in(atMs, () => {
       const session = at === undefined ? undefined : sessions[at]!;
       if (command) sim.command(region, ...command, undefined, {...(session && {session}), wanders, level});

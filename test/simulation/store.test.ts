@@ -21,7 +21,7 @@ const IDENTITY: Identity = {
   place: {region: 'weur', jurisdiction: undefined},
   tenantJurisdiction: undefined,
 };
-const ID = REPLICAS[0]!;
+const ID = REPLICAS[0];
 const NOTES: Notes = {
   permitted: ['enam'],
   registered: false,

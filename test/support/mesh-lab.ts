@@ -21,8 +21,9 @@ import {
 import type {Notes, StoreEffect} from '../../mesh/store.ts';
 import type {Outcome} from '../../mesh/turn.ts';
 import {MemoryStore} from '../simulation/memory-store.ts';
-import {World} from '../simulation/world.ts';
+
 import {Dice} from './sim-random.ts';
+import {VirtualClock} from './virtual-clock.ts';
 
 /** Clocks do not begin at nothing. */
 const STARTED_MS = 1_700_000_000_000;
@@ -51,7 +52,7 @@ export interface Sent {
 }
 
 export class Lab {
-  readonly world: World;
+  readonly world: VirtualClock;
   readonly dice: Dice;
   readonly kind: Kind;
   readonly latencyMs: number;
@@ -62,9 +63,12 @@ export class Lab {
   counts = new Map<string, number>();
   isCut: (a: string, b: string) => boolean = () => false;
 
-  constructor({seed, regions, fields, bounded = [], latencyMs = 10, limits = LIMITS}: LabOptions, world?: World) {
+  constructor(
+    {seed, regions, fields, bounded = [], latencyMs = 10, limits = LIMITS}: LabOptions,
+    world?: VirtualClock,
+  ) {
     this.dice = new Dice(seed);
-    this.world = world ?? new World(this.dice);
+    this.world = world ?? new VirtualClock();
     this.latencyMs = latencyMs;
     this.kind = {shape: withMembers(fields), eager: false, bounded, internal: false, limits};
     for (const region of regions) this.nodes.set(region, new LabNode(this, region, regions));
@@ -197,7 +201,10 @@ export class LabNode {
   #keep(effects: readonly StoreEffect[]): void {
     this.store.apply(effects);
     for (const effect of effects) {
-      this.#lab.count(effect.type === 'append' ? 'row' : effect.type, effect.type === 'append' ? effect.rows.length : 1);
+      this.#lab.count(
+        effect.type === 'append' ? 'row' : effect.type,
+        effect.type === 'append' ? effect.rows.length : 1,
+      );
       if (effect.type === 'create') this.notes = effect.notes;
       if (effect.type === 'note' && this.notes) this.notes = {...this.notes, ...effect.notes};
       if (effect.type === 'drop') this.notes = undefined;
@@ -218,17 +225,34 @@ export class LabNode {
       edit(draft);
       return draft.finish();
     };
-    const asked = {id, minVersion: undefined, waitMs: undefined, level: {type: 'local'}, name: 'edit', mark: undefined} as const;
+    const asked = {
+      id,
+      minVersion: undefined,
+      waitMs: undefined,
+      level: {type: 'local'},
+      name: 'edit',
+      mark: undefined,
+    } as const;
     this.dispatch({type: 'command', request: {...asked, run}, ageMs: 0});
   }
 
   settle(): void {
-    const request = {id: this.#request(demandDone), minVersion: undefined, waitMs: undefined, level: {type: 'local'}} as const;
+    const request = {
+      id: this.#request(demandDone),
+      minVersion: undefined,
+      waitMs: undefined,
+      level: {type: 'local'},
+    } as const;
     this.dispatch({type: 'settle', request});
   }
 
   leave(told: (outcome: Outcome) => void = () => {}): void {
-    const request = {id: this.#request(told), minVersion: undefined, waitMs: undefined, level: {type: 'local'}} as const;
+    const request = {
+      id: this.#request(told),
+      minVersion: undefined,
+      waitMs: undefined,
+      level: {type: 'local'},
+    } as const;
     this.dispatch({type: 'leave', request});
   }
 
@@ -259,10 +283,13 @@ export class LabNode {
         return this.#arm(undefined);
       case 'clear': {
         const {to, find} = effect;
-        const cleared = (verdict: 'go' | 'absent' | 'failed') => ({type: 'cleared', to, verdict, policyVersion: 1}) as const;
+        const cleared = (verdict: 'go' | 'absent' | 'failed') =>
+          ({type: 'cleared', to, verdict, policyVersion: 1}) as const;
         if (!find) return this.#later(0, () => cleared('go'));
         this.#isListed = true;
-        return this.#ask(to, isListed => this.dispatch(cleared(isListed === undefined ? 'failed' : isListed ? 'go' : 'absent')));
+        return this.#ask(to, isListed =>
+          this.dispatch(cleared(isListed === undefined ? 'failed' : isListed ? 'go' : 'absent')),
+        );
       }
       case 'call': {
         const {call, to, bytes} = effect;
@@ -275,10 +302,12 @@ export class LabNode {
       case 'find':
         return this.#ask(effect.region, isListed => {
           const {region} = effect;
-          if (!isListed) return void this.dispatch({type: 'found', region, outcome: isListed === undefined ? 'failed' : 'absent'});
+          if (!isListed)
+            return void this.dispatch({type: 'found', region, outcome: isListed === undefined ? 'failed' : 'absent'});
           this.#carry(region, encodeRequest({type: 'probe'}), bytes => {
             const answer = bytes && decodeAnswer(bytes);
-            const outcome = answer?.type === 'applied' ? answer.vector : answer?.type === 'absent' ? 'absent' : 'failed';
+            const outcome =
+              answer?.type === 'applied' ? answer.vector : answer?.type === 'absent' ? 'absent' : 'failed';
             this.dispatch({type: 'found', region, outcome});
           });
         });

@@ -1,6 +1,5 @@
 // Dice for simulations: xoroshiro64**, whose state splitmix64 makes of a seed. The same seed rolls the same numbers on every
 // machine, and neighbouring seeds have nothing in common.
-import {randomInt} from 'node:crypto';
 
 const rotateLeft = (word: number, by: number): number => (word << by) | (word >>> (32 - by));
 
@@ -54,12 +53,4 @@ export class Dice {
   hex(digits: number): string {
     return Array.from({length: digits}, () => this.between(0, 15).toString(16)).join('');
   }
-}
-
-/** `SIM_SEED` replays one run; `SIM_FRESH` asks for more than the usual number of new ones. Pinned seeds failed once. */
-export function seeds({pinned, fresh}: {pinned: readonly number[]; fresh: number}): readonly number[] {
-  const {SIM_SEED, SIM_FRESH} = process.env;
-  if (SIM_SEED !== undefined) return [Number(SIM_SEED)];
-  const drawn = Array.from({length: Number(SIM_FRESH ?? fresh)}, () => randomInt(2 ** 32));
-  return [...new Set([...pinned, ...drawn])];
 }
