@@ -357,6 +357,11 @@ function inherit(turn: Turn): void {
     const isOwnHeir = role === 'left' && region === turn.replica.region && heirOf(all, replica) === replica;
     if (isOwnHeir && demandDots(turn, 1)) mintRole(turn, LEAVE, replica, 'left', turn.held.id);
     if (role !== 'left' || heirOf(members(turn.held.document), replica) !== turn.held.id) continue;
+    // Others that are about to leave were not waited for, and may lack its last word.
+    if (!turn.held.gossip.own.includes(replica)) {
+      deliver(turn, replica);
+      turn.gossip({type: 'wrote', vector: turn.held.document.vector});
+    }
     for (const field of turn.replica.kind.bounded) {
       const state = fieldState(turn.held.document, field, bounded.boundedCounter);
       if (bounded.rightsOf(state, replica) <= 0) continue;
@@ -515,7 +520,7 @@ function trim(turn: Turn): void {
   const peers = waitedFor.map(({region}) => held.gossip.peers.get(region));
   if (!peers.every(peer => peer?.status === 'present' && peer.confirmed)) return;
   const {trimming} = held;
-  if (trimming && coversVector(held.document.vector, trimming.heard)) drop(turn, trimming.seq);
+  if (trimming && coversVector(held.document.vector, without(trimming.heard, held.forgotten))) drop(turn, trimming.seq);
   const vectors = peers.map(peer => peer!.vector!);
   const stable = vectors.reduce(meetVectors, held.document.vector);
   const last = Math.min(turn.held.checkpointSeq, held.end - limits.logRowsKept);
@@ -529,7 +534,9 @@ function trim(turn: Turn): void {
     for (const row of rows) {
       at = row.seq;
       const head = decodeEntryHead(row.entry);
-      if (row.seq > last || !coversDot(stable, head) || isNeeded(head)) break scan;
+      // What a forgotten replica wrote everybody has: that is why it is forgotten.
+      const isStable = coversDot(stable, head) || !held.document.vector.has(head.replica);
+      if (row.seq > last || !isStable || isNeeded(head)) break scan;
       seq = row.seq;
     }
     if (rows.length < PAGE_ROWS) break;

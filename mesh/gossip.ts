@@ -188,9 +188,12 @@ function take(gossip: Gossip, event: GossipEvent, {nowMs, random}: Surroundings)
       return {...hopeful, vector: event.vector};
     }
     case 'heard':
-      return hear({...gossip, vector: event.vector, own: withDelivered(gossip, event)}, event);
+      return hear(
+        {...hurried(gossip, event.region, nowMs), vector: event.vector, own: withDelivered(gossip, event)},
+        event,
+      );
     case 'answered':
-      return answer(gossip, event.region, event.answer, event.told, nowMs);
+      return answer(hurried(gossip, event.region, nowMs), event.region, event.answer, event.told, nowMs);
     case 'failed':
       return withPeer(gossip, event.region, peer => {
         const failures = peer.failures + 1;
@@ -241,6 +244,13 @@ function take(gossip: Gossip, event: GossipEvent, {nowMs, random}: Surroundings)
     default:
       return event satisfies never;
   }
+}
+
+/** One that was lost is back: perhaps others are too, for what was cut may have been here. */
+function hurried(gossip: Gossip, back: string, nowMs: number): Gossip {
+  if ((gossip.peers.get(back)?.failures ?? 0) === 0) return gossip;
+  const soonMs = Math.ceil(nowMs) + 1;
+  return mapPeers(gossip, peer => (peer.retryAtMs > soonMs && peer.failures > 0 ? {...peer, retryAtMs: soonMs} : peer));
 }
 
 export function without(vector: VersionVector, ids: readonly ReplicaId[]): VersionVector {

@@ -171,7 +171,8 @@ function beyond(turn: Turn, to: string, cover: VersionVector): Content | undefin
         since,
       ),
     );
-    const mostBytes = Math.min(window, bytes / 2);
+    // They are the end of it: less than what two windows of entries would cost, and the next.
+    const mostBytes = Math.min(4 * window, WINDOW_BYTES_MAX, bytes / 2);
     if (changes.length <= mostBytes) return {entries: [], since, body: {type: 'changes', bytes: changes}};
     if (bytes > window) {
       const state = stateWithin(turn, to, bytes / 2);

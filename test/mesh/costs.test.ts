@@ -28,9 +28,9 @@ test('[COST3] ten missed operations cost their entries and one head, whatever we
   expect(much!.bytes - little!.bytes).toBeLessThan(30);
 });
 
-test('[COST4] of regions that were cut from each other each pair is one within three round trips of its first frame', () => {
+test('[COST4] of regions that were cut from each other each pair is one within five round trips of its first frame', () => {
   const {framesByPair, pairRoundTrips} = meet({seed, regions: 4, writes: 300, keys: 300});
-  expect(Math.max(...pairRoundTrips)).toBeLessThanOrEqual(3);
+  expect(Math.max(...pairRoundTrips)).toBeLessThanOrEqual(5);
   expect(Math.max(...framesByPair)).toBeLessThanOrEqual(8);
 });
 

@@ -32,7 +32,7 @@ const roles = async (client: Client, region: string): Promise<Record<string, str
     ]),
   );
 
-test('[RPL1] a replica is had where it is asked for, and holds what the others hold', async () => {
+test('[HAV1] a replica is had where it is asked for, and holds what the others hold', async () => {
   const client = await createTenant();
   await client.command('weur', item, 'receive', {quantity: 10});
   const made = await settle(client, 'weur', {region: 'apac-ne'});
@@ -43,7 +43,7 @@ test('[RPL1] a replica is had where it is asked for, and holds what the others h
   await until(async () => (await roles(client, 'weur'))['apac-ne'] === 'member');
 });
 
-test('[RPL2] a replica that is retired hands over its rights, and is gone with a proof of who has everything', async () => {
+test('[HAV2] a replica that is retired hands over its rights, and is gone with a proof of who has everything', async () => {
   const client = await createTenant();
   await client.command('weur', item, 'receive', {quantity: 10});
   await settle(client, 'weur', {region: 'enam'});
@@ -57,7 +57,7 @@ test('[RPL2] a replica that is retired hands over its rights, and is gone with a
   expect((await client.read('enam', item)).json.entity.stock).toBe(0);
 });
 
-test('[RPL3] a replica moves: there first, then gone here, and nothing is lost on the way', async () => {
+test('[HAV3] a replica moves: there first, then gone here, and nothing is lost on the way', async () => {
   const client = await createTenant();
   await client.command('weur', item, 'receive', {quantity: 10});
   const moved = await settle(client, 'weur', {region: 'apac-se', from: 'weur'});
@@ -65,7 +65,7 @@ test('[RPL3] a replica moves: there first, then gone here, and nothing is lost o
   expect(await client.command('apac-se', item, 'reserve', {quantity: 10})).toMatchObject({status: 200});
 });
 
-test('[RPL4] the last replica is not retired, and one whose peers are cut off waits for them', async () => {
+test('[HAV4] the last replica is not retired, and one whose peers are cut off waits for them', async () => {
   const client = await createTenant();
   await client.command('weur', item, 'receive', {quantity: 10});
   expectProblem(await retire(client, 'weur'), 'last-replica');
@@ -84,7 +84,7 @@ test('[RPL4] the last replica is not retired, and one whose peers are cut off wa
   expect((await report(client, 'weur')).rights.stock.weur).toBe(10);
 });
 
-test('[RPL5] a member that does not answer can be given up; when it returns it goes on as another, with all it wrote', async () => {
+test('[HAV5] a member that does not answer can be given up; when it returns it goes on as another, with all it wrote', async () => {
   const client = await createTenant();
   await client.command('weur', item, 'receive', {quantity: 10});
   await settle(client, 'weur', {region: 'enam'});
@@ -101,7 +101,7 @@ test('[RPL5] a member that does not answer can be given up; when it returns it g
   await until(() => converged(client, item, ['weur', 'enam']), 1_200);
 });
 
-test('[RPL6] only administrators have replicas made and retired', async () => {
+test('[HAV6] only administrators have replicas made and retired', async () => {
   const client = await createTenant();
   await client.command('weur', item, 'receive', {quantity: 10});
   const token = await tokenFor(client.tenant, {scope: 'read write'});
