@@ -122,7 +122,7 @@ test('[REC5] whoever is told that its id is over takes a new one, with a lease o
   const replica = openedWith(SHAPE, [], joined(EMPTY_DOCUMENT, EU, 'weur'));
   const asked = (as: ReplicaId): Replica => ({
     ...replica,
-    open: new Map([[7, {type: 'frame', to: 'enam', as, told: []}]]),
+    open: new Map([[7, {type: 'frame', to: 'enam', as, told: [], isOffer: false}]]),
   });
   const retired: ReplicaEvent = {type: 'returned', call: 7, bytes: encodeAnswer({type: 'retired'})};
   expect(taken(asked(EU), retired).effects).toContainEqual({type: 'rename', id: US});

@@ -344,7 +344,7 @@ export const PLANTED: readonly Planted[] = [
         return event;
       },
     },
-    foundWithin: 400,
+    foundWithin: 1_400,
     as: either(/not at rest in time|goes on for ever/, DOTS, WRONG),
   },
 

@@ -24,7 +24,6 @@ const TOGETHER = 100;
 /** Fixed: what is found beyond them is found by `npm run sim`, and kept in test/regressions/. */
 const FIRST_SEED = 1;
 /** These fail, and are being looked into. */
-const OPEN: readonly number[] = [816, 832, 1_783, 1_982];
 
 // Those that failed once, first.
 for (const {name, plan} of regressions())
@@ -42,7 +41,7 @@ test('[SIM1] [SIM2] [SIM3] [SIM11] nothing breaks under faults, and all is one a
     failures.push(...done.failures);
     for (const [name, times] of done.counts) happened.set(name, (happened.get(name) ?? 0) + times);
   });
-  expect(failures.filter(({seed}) => !OPEN.includes(seed))).toEqual([]);
+  expect(failures).toEqual([]);
 }, 600_000);
 
 /** A run in which one of these never happened has not tested it. */
