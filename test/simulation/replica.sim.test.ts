@@ -23,7 +23,6 @@ const SCHEDULES = 2_000;
 const TOGETHER = 100;
 /** Fixed: what is found beyond them is found by `npm run sim`, and kept in test/regressions/. */
 const FIRST_SEED = 1;
-/** These fail, and are being looked into. */
 
 // Those that failed once, first.
 for (const {name, plan} of regressions())
