@@ -8,7 +8,7 @@ import {Draft} from '../crdt/draft.ts';
 import type {ReplicaId} from '../crdt/dot.ts';
 import {Refusal} from '../crdt/refusal.ts';
 import {counterOf, coversVector, type VersionVector} from '../crdt/version-vector.ts';
-import {doChores, sealedBy, tidy} from './chores.ts';
+import {doChores} from './chores.ts';
 import {TRANSFER} from './entry.ts';
 import {granted} from './escrow.ts';
 import {isOverdue, isSettled, reopenGossip, STANDBY_MS} from './gossip.ts';
@@ -21,6 +21,8 @@ import {isGone, isLive, members, regionsOf} from './membership.ts';
 import {type Answer, decodeAnswer, encodeRequest, type Request, type RightsRequest} from './message.ts';
 import {COLD_LEASE, demandDots, hasLeftover, isOurs, leased, mint, release, renew} from './minting.ts';
 import {serve} from './requests.ts';
+import {sealedBy} from './succession.ts';
+import {tidy} from './tidying.ts';
 import {undoKey} from './keys.ts';
 import type {Notes, Stored} from './store.ts';
 import {

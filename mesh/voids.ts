@@ -1,0 +1,123 @@
+// Takes back what is void: an event whose key another event has, too. Its origin does it, or the heir of its origin.
+import {decodeEntry, decodeEntryHead, TRANSFER, UNDO, FINGERPRINT_BYTES} from './entry.ts';
+import * as bounded from '../crdt/bounded-counter.ts';
+import {type Delta, type Document, EMPTY_DOCUMENT, fieldState, join as joinDocuments} from '../crdt/document.ts';
+import {type Exact, sum} from '../crdt/exact.ts';
+import {Draft, type DraftHead} from '../crdt/draft.ts';
+import type {Dot, ReplicaId} from '../crdt/dot.ts';
+import {Refusal} from '../crdt/refusal.ts';
+import {amountsOf, undo} from '../crdt/undo.ts';
+import {coversDot, joinVectors, withDot} from '../crdt/version-vector.ts';
+import {undoKey} from './keys.ts';
+import {heirOf, members} from './membership.ts';
+import {demandDots, mint} from './minting.ts';
+import {ask, lackOf} from './requests.ts';
+import type {LogRow} from './store.ts';
+import type {Held, Turn} from './turn.ts';
+
+const PAGE_ROWS = 256;
+/** How far back the row of a void event is looked for. */
+const UNDO_ROWS_MAX = 100_000;
+
+/** Takes back own events that are void: another one under the same key counts. */
+export function takeBack(turn: Turn): void {
+  // Where rights are lacking it is tried again once something has changed, or replicas at rest would ask for ever.
+  if (turn.held.stuckAt === turn.held.document) return;
+  for (const dot of turn.held.voids) {
+    const {held} = turn;
+    // A predecessor's are taken back before its last word, or in its name after that, by its heir alone.
+    const isHeir = isLeft(held, dot.replica) && heirOf(members(held.document), dot.replica) === held.id;
+    if (dot.replica !== held.id && !isHeir) continue;
+    if (!held.keys.has(undoKey(dot)) && !demandDots(turn, 1)) return;
+    if (!undoEvent(turn, dot)) return turn.update({stuckAt: turn.held.document});
+  }
+}
+
+const isLeft = (held: Held, replica: ReplicaId): boolean => members(held.document).get(replica)?.role === 'left';
+
+/** False when rights are lacking that the event made and somebody has used since. `dot` is this replica's, or its heritage. */
+export function undoEvent(turn: Turn, dot: Dot): boolean {
+  const {shape} = turn.replica.kind;
+  const key = undoKey(dot);
+  const as = dot.replica === turn.held.id ? undefined : dot.replica;
+  const row = turn.held.keys.has(key) ? undefined : rowOf(turn, dot);
+  if (row) {
+    const {head, document} = decodeEntry(shape, row.entry);
+    const run = (draftHead: DraftHead) => {
+      const draft = new Draft(shape, turn.held.document, draftHead);
+      const amounts = row.note ?? (as === undefined ? undefined : amountsIn(turn, row));
+      undo(shape, draft, {head, fields: document.fields, amounts});
+      return draft.finish();
+    };
+    const mark = {key, fingerprint: new Uint8Array(FINGERPRINT_BYTES)};
+    try {
+      mint(turn, UNDO, mark, run, as);
+    } catch (error) {
+      const lack = error instanceof Refusal ? lackOf(error) : undefined;
+      if (!lack) throw error;
+      // The bound holds first. It is taken back when there are rights again.
+      if (as !== undefined && passOn(turn, lack.field, turn.held.id, as, lack.needed)) return undoEvent(turn, dot);
+      ask(turn, lack.field, lack.needed);
+      return false;
+    }
+    // What a replica that has left gets back is its heir's.
+    for (const field of as === undefined ? [] : turn.replica.kind.bounded)
+      passOn(turn, field, dot.replica, turn.held.id);
+  }
+  turn.update({voids: turn.held.voids.filter(other => other !== dot)});
+  return true;
+}
+
+/** Moves rights between this replica and one whose heir it is: all there are, or so many if there are. */
+export function passOn(turn: Turn, field: string, from: ReplicaId, to: ReplicaId, amount?: Exact): boolean {
+  const state = fieldState(turn.held.document, field, bounded.boundedCounter);
+  const rights = bounded.rightsOf(state, from);
+  const moved = amount ?? rights;
+  if (moved <= 0 || rights < moved || (from === turn.held.id && !demandDots(turn, 1))) return false;
+  const run = (head: DraftHead) => {
+    const draft = new Draft(turn.replica.kind.shape, turn.held.document, head);
+    draft.write(field, bounded.transfer(state, from, to, moved));
+    return draft.finish();
+  };
+  mint(turn, TRANSFER, undefined, run, from === turn.held.id ? undefined : from);
+  return true;
+}
+
+function rowOf(turn: Turn, {replica, counter}: Dot) {
+  for (let [before, left] = [turn.held.end + 1, UNDO_ROWS_MAX]; left > 0; left -= PAGE_ROWS) {
+    const rows = turn.around.log.before(before, PAGE_ROWS);
+    for (const row of rows) {
+      before = row.seq;
+      const head = decodeEntryHead(row.entry);
+      if (head.replica === replica && head.counter === counter) return row;
+    }
+    if (rows.length === 0) return undefined;
+  }
+  return undefined;
+}
+
+/**
+ * What an event added to counters was noted by its author alone, and went with it. It can be told as long as everything that its
+ * author had seen is in the log.
+ */
+function amountsIn(turn: Turn, {seq, entry}: LogRow): Uint8Array | undefined {
+  const {shape} = turn.replica.kind;
+  const {head, document: event} = decodeEntry(shape, entry);
+  let seen = head.counter > 1 ? withDot(event.since, {...head, counter: head.counter - 1}) : event.since;
+  const past: Delta[] = [];
+  for (let [before, left] = [seq, UNDO_ROWS_MAX]; left > 0; left -= PAGE_ROWS) {
+    const rows = turn.around.log.before(before, PAGE_ROWS);
+    for (const row of rows) {
+      before = row.seq;
+      if (!coversDot(seen, decodeEntryHead(row.entry))) continue;
+      const {document} = decodeEntry(shape, row.entry);
+      past.push(document);
+      seen = joinVectors(seen, document.since);
+    }
+    if (rows.length === 0) break;
+  }
+  const isWhole = past.length === sum(seen.values());
+  if (!isWhole) return undefined;
+  const known = past.reverse().reduce<Document>((made, delta) => joinDocuments(shape, made, delta), EMPTY_DOCUMENT);
+  return amountsOf(shape, known, {head, fields: event.fields});
+}
