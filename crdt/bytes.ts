@@ -16,9 +16,17 @@ export class EncodeError extends Error {
 /** Counters of more bits than this are hostile: 2^512 is beyond any count of things. */
 export const EXACT_BITS_MAX = 512;
 
+/** A buffer that the last writer is done with: making and growing one costs more than most encodings do. */
+let spare: Uint8Array | undefined;
+const SPARE_BYTES_MAX = 64 * 1024;
+
 export class Writer {
-  #bytes = new Uint8Array(64);
+  #bytes = spare ?? new Uint8Array(512);
   #length = 0;
+
+  constructor() {
+    spare = undefined;
+  }
 
   #room(more: number): void {
     if (this.#length + more <= this.#bytes.length) return;
@@ -66,6 +74,13 @@ export class Writer {
     this.#length += bytes.length;
   }
 
+  /** The bytes that `toHex` has told. */
+  hex(text: string): void {
+    this.#room(text.length / 2);
+    for (let at = 0; at < text.length; at += 2)
+      this.#bytes[this.#length++] = nibble(text.charCodeAt(at)) * 16 + nibble(text.charCodeAt(at + 1));
+  }
+
   bytes(bytes: Uint8Array): void {
     this.varint(bytes.length);
     this.raw(bytes);
@@ -108,7 +123,11 @@ export class Writer {
   }
 
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
+    const made = this.#bytes.slice(0, this.#length);
+    if (this.#bytes.length <= SPARE_BYTES_MAX) spare = this.#bytes;
+    // Full, so whatever this writer writes yet goes to a buffer of its own again.
+    this.#bytes = made;
+    return made;
   }
 }
 
@@ -295,8 +314,11 @@ export const toHex = (bytes: Uint8Array): string => {
   return text;
 };
 
+/** Of a lower-case digit: letters are nine behind what their low bits say. */
+const nibble = (unit: number): number => (unit & 15) + (unit >> 6) * 9;
+
 export const fromHex = (text: string): Uint8Array => {
-  const bytes = new Uint8Array(text.length / 2);
-  for (let index = 0; index < bytes.length; index++) bytes[index] = parseInt(text.slice(index * 2, index * 2 + 2), 16);
-  return bytes;
+  const writer = new Writer();
+  writer.hex(text);
+  return writer.finish();
 };

@@ -1,7 +1,7 @@
 // What all encodings share. Replica ids cost eight bytes; inside one encoding they are places in its table. A table knows
 // how far each replica had come, so a tag is how far it lies behind that, and a stamp how far it lies behind the latest:
 // small numbers, and none that claims more than was seen.
-import {asciiOf, DecodeError, EncodeError, fromHex, Reader, Writer} from './bytes.ts';
+import {asciiOf, DecodeError, EncodeError, Reader, Writer} from './bytes.ts';
 import {compareTags, type Dot, REPLICA_ID_BYTES, type ReplicaId, type Tag} from './dot.ts';
 import type {HybridTime} from './hybrid-clock.ts';
 import {readUtf8, utf8Length, writeUtf8} from './utf8.ts';
@@ -353,7 +353,7 @@ export function readInOrder<K extends string, V>(
 }
 
 export function encodeReplica(writer: Writer, id: ReplicaId): void {
-  writer.raw(fromHex(id));
+  writer.hex(id);
 }
 
 const ID_CACHE = 1024;

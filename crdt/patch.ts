@@ -1,7 +1,7 @@
 // States by ranges of keys, for replicas that differ in little and cannot tell any more since when: one sends digests of its
 // ranges, the other one sends the ranges that differ. Outside of these both hold the same, so the first can do what joining
 // the whole state of the other would do. Both must know the same fields: those that one of them does not know have no keys.
-import {DecodeError, fromHex, type Reader, toHex, type Writer} from './bytes.ts';
+import {DecodeError, type Reader, toHex, type Writer} from './bytes.ts';
 import {partOf, wholeOf} from './causal-context.ts';
 import {decodeVector, Decoder, Encoder, encodeVector, inOrder, ReplicaTable} from './codec.ts';
 import {joinPieces} from './crdt-type.ts';
@@ -107,7 +107,7 @@ export function encodeDigests(writer: Writer, shape: Shape, {vector, fields}: Di
     encoder.keys(splits);
     for (const {keys, digest} of digests) {
       encoder.varint(keys);
-      if (keys > 0) encoder.raw(fromHex(digest));
+      if (keys > 0) encoder.hex(digest);
     }
   }
   writer.raw(encoder.finish());

@@ -1,9 +1,8 @@
 // A log entry: one event as it is stored, sent and chained, in one encoding from the origin's disk to the last replica's.
 // The head can be read without the delta, and the delta without knowing the command.
-import {DecodeError, EncodeError, fromHex, Reader, toHex, Writer} from '../crdt/bytes.ts';
-import type {EventHead} from '../crdt/codec.ts';
+import {DecodeError, EncodeError, Reader, Writer} from '../crdt/bytes.ts';
+import {decodeReplica, encodeReplica, type EventHead} from '../crdt/codec.ts';
 import {decodeDelta, type Delta, encodeDelta, type EventDelta, type Shape} from '../crdt/document.ts';
-import {REPLICA_ID_BYTES, type ReplicaId} from '../crdt/dot.ts';
 import {decodeTime, encodeTime} from '../crdt/hybrid-clock.ts';
 
 /** An entry must fit into a frame with its head, or it could be acknowledged and never sent. */
@@ -41,7 +40,7 @@ export function encodeEntry(shape: Shape, head: EntryHead, delta: EventDelta): U
   const writer = new Writer();
   writer.byte(FORMAT);
   writer.byte(head.mark ? HAS_MARK : 0);
-  writer.raw(fromHex(head.replica));
+  encodeReplica(writer, head.replica);
   writer.varint(head.counter);
   encodeTime(writer, head.time);
   writer.string(head.command);
@@ -59,7 +58,7 @@ function readHead(reader: Reader): EntryHead {
   if (reader.byte() !== FORMAT) throw new DecodeError('unknown format of an entry');
   const flags = reader.byte();
   if (flags > HAS_MARK) throw new DecodeError('unknown flags of an entry');
-  const replica = toHex(reader.raw(REPLICA_ID_BYTES)) as ReplicaId;
+  const replica = decodeReplica(reader);
   const counter = reader.varint();
   if (counter === 0) throw new DecodeError('counters start at 1');
   const head = {replica, counter, time: decodeTime(reader), command: reader.string()};

@@ -1,9 +1,9 @@
 // A frame: a run of log entries, and the vector that its receiver must already cover (the causal delta-merging condition
 // of Almeida, Shoker, Baquero 2018). Entries travel as the bytes that were stored.
-import {DecodeError, fromHex, Reader, toHex, Writer} from '../crdt/bytes.ts';
-import {decodeVector, encodeVector} from '../crdt/codec.ts';
+import {DecodeError, Reader, toHex, Writer} from '../crdt/bytes.ts';
+import {decodeReplica, decodeVector, encodeReplica, encodeVector} from '../crdt/codec.ts';
 import type {Shape} from '../crdt/document.ts';
-import {type Dot, REPLICA_ID_BYTES, type ReplicaId} from '../crdt/dot.ts';
+import type {Dot, ReplicaId} from '../crdt/dot.ts';
 import {counterOf, type VersionVector, withDot} from '../crdt/version-vector.ts';
 import {decodeMarks, encodeMarks, type Mark} from './keys.ts';
 
@@ -68,7 +68,7 @@ export interface Frame {
 
 function encodeStaged(writer: Writer, staged: Staged | undefined): void {
   writer.varint(staged ? staged.chunks : 0);
-  if (staged && staged.chunks > 0) writer.raw(fromHex(staged.snapshot));
+  if (staged && staged.chunks > 0) writer.hex(staged.snapshot);
 }
 
 function decodeStaged(reader: Reader): Staged | undefined {
@@ -81,7 +81,7 @@ export const SNAPSHOT_ID_BYTES = 8;
 function encodeBody(writer: Writer, body: Body): void {
   writer.byte(BODIES.indexOf(body.type));
   if (body.type === 'chunk') {
-    writer.raw(fromHex(body.snapshot));
+    writer.hex(body.snapshot);
     writer.varint(body.index);
     writer.varint(body.total);
   }
@@ -119,7 +119,7 @@ export function encodeFrame(frame: Frame): Uint8Array {
   writer.varint(frame.schemaHash);
   writer.varint(frame.policyVersion);
   writer.string(frame.from);
-  writer.raw(fromHex(frame.replica));
+  encodeReplica(writer, frame.replica);
   writer.varint(frame.epoch);
   encodeVector(writer, frame.since);
   if (frame.pull) {
@@ -146,7 +146,7 @@ export function decodeFrame(bytes: Uint8Array): Frame {
     schemaHash: reader.varint(),
     policyVersion: reader.varint(),
     from: reader.string(),
-    replica: toHex(reader.raw(REPLICA_ID_BYTES)) as ReplicaId,
+    replica: decodeReplica(reader),
     epoch: reader.varint(),
   };
   const since = decodeVector(reader);

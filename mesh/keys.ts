@@ -1,7 +1,8 @@
 // Idempotency keys: which event each of them stands for. A key that two regions accepted during a cut names two events; every
 // replica calls the same one of them void, whatever the order in which they came, and its origin takes it back.
-import {DecodeError, fromHex, Reader, sameBytes, toHex, Writer} from '../crdt/bytes.ts';
-import {type Dot, REPLICA_ID_BYTES, type ReplicaId} from '../crdt/dot.ts';
+import {DecodeError, Reader, sameBytes, Writer} from '../crdt/bytes.ts';
+import {decodeReplica, encodeReplica} from '../crdt/codec.ts';
+import {type Dot, REPLICA_ID_BYTES} from '../crdt/dot.ts';
 import {compareTimes, decodeTime, encodeTime, type HybridTime} from '../crdt/hybrid-clock.ts';
 import {VersionedMap} from '../crdt/versioned-map.ts';
 import {FINGERPRINT_BYTES, type IdempotencyMark} from './entry.ts';
@@ -70,7 +71,7 @@ export function encodeMarks(writer: Writer, marks: readonly Mark[]): void {
   for (const {key, fingerprint, dot, time} of marks) {
     writer.string(key);
     writer.raw(fingerprint);
-    writer.raw(fromHex(dot.replica));
+    encodeReplica(writer, dot.replica);
     writer.varint(dot.counter);
     encodeTime(writer, time);
   }
@@ -80,7 +81,7 @@ export function decodeMarks(reader: Reader): readonly Mark[] {
   return Array.from({length: reader.count(1 + FINGERPRINT_BYTES + REPLICA_ID_BYTES + 3)}, () => {
     const key = reader.string();
     const fingerprint = reader.raw(FINGERPRINT_BYTES).slice();
-    const dot = {replica: toHex(reader.raw(REPLICA_ID_BYTES)) as ReplicaId, counter: reader.varint()};
+    const dot = {replica: decodeReplica(reader), counter: reader.varint()};
     if (dot.counter === 0) throw new DecodeError('counters start at 1');
     return {key, fingerprint, dot, time: decodeTime(reader)};
   });

@@ -258,14 +258,16 @@ function pendingChunk(turn: Turn, index: number): Uint8Array {
   return bytes;
 }
 
+const hexOf = (word: number): string => (word >>> 0).toString(16).padStart(8, '0');
+
 /** 64 bits of FNV-1a, in two halves: tells snapshots apart, and finds chunks of two that were mixed up. */
 export function nameOf(bytes: Uint8Array): string {
   let [a, b] = [0x811c9dc5, 0x01000193];
   for (const byte of bytes) {
-    a = Math.imul(a ^ byte, 0x01000193) >>> 0;
-    b = Math.imul(b ^ byte, 0x85ebca6b) >>> 0;
+    a = Math.imul(a ^ byte, 0x01000193);
+    b = Math.imul(b ^ byte, 0x85ebca6b);
   }
-  return a.toString(16).padStart(8, '0') + b.toString(16).padStart(8, '0');
+  return hexOf(a) + hexOf(b);
 }
 
 function without<K, V>(map: ReadonlyMap<K, V>, key: K): ReadonlyMap<K, V> {

@@ -35,7 +35,19 @@ const SEPARATOR = ' ';
 export const memberElement = ({region, replica, role, epoch, heir}: Member): string =>
   [region, replica, role, epoch, ...(heir ? [heir] : [])].join(SEPARATOR);
 
+/** The same few are read again after every event that changes one of them. */
+const parsed = new Map<string, Member | undefined>();
+const PARSED_MAX = 4_096;
+
 function parseMember(element: string): Member | undefined {
+  if (parsed.has(element)) return parsed.get(element);
+  if (parsed.size >= PARSED_MAX) parsed.clear();
+  const member = memberOf(element);
+  parsed.set(element, member);
+  return member;
+}
+
+function memberOf(element: string): Member | undefined {
   const [region, replica, role, epochText, heir, ...rest] = element.split(SEPARATOR);
   const epoch = Number(epochText);
   if (!region || !replica || !isReplicaId(replica) || !(ROLES as readonly string[]).includes(role!)) return undefined;

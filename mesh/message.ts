@@ -1,7 +1,7 @@
 // What replicas of one entity say to each other: a request and its answer, each complete in itself.
-import {DecodeError, fromHex, Reader, toHex, Writer} from '../crdt/bytes.ts';
-import {decodeVector, encodeVector} from '../crdt/codec.ts';
-import {REPLICA_ID_BYTES, type ReplicaId} from '../crdt/dot.ts';
+import {DecodeError, Reader, toHex, Writer} from '../crdt/bytes.ts';
+import {decodeReplica, decodeVector, encodeReplica, encodeVector} from '../crdt/codec.ts';
+import type {ReplicaId} from '../crdt/dot.ts';
 import type {Exact} from '../crdt/exact.ts';
 import type {VersionVector} from '../crdt/version-vector.ts';
 import {decodeFrame, encodeFrame, type Frame, FRAME_BYTES_MAX, SNAPSHOT_ID_BYTES} from './frame.ts';
@@ -49,18 +49,16 @@ export type Answer =
 const REQUESTS = ['frame', 'probe', 'rights', 'seal'] as const;
 const ANSWERS = ['applied', 'gap', 'absent', 'refused', 'later', 'digests', 'staged', 'retired', 'granted'] as const;
 
-const readReplica = (reader: Reader): ReplicaId => toHex(reader.raw(REPLICA_ID_BYTES)) as ReplicaId;
-
 export function encodeRequest(request: Request): Uint8Array {
   const writer = new Writer();
   writer.byte(REQUESTS.indexOf(request.type));
   if (request.type === 'frame') writer.raw(encodeFrame(request.frame));
-  if (request.type === 'seal') writer.raw(fromHex(request.replica));
+  if (request.type === 'seal') encodeReplica(writer, request.replica);
   if (request.type === 'rights') {
     const {field, donor, receiver, needed, wanted} = request.request;
     writer.string(field);
-    writer.raw(fromHex(donor));
-    writer.raw(fromHex(receiver));
+    writer.hex(donor);
+    writer.hex(receiver);
     writer.exact(needed);
     writer.exact(wanted);
   }
@@ -74,7 +72,7 @@ export function decodeRequest(bytes: Uint8Array): Request {
   if (type === undefined) throw new DecodeError('unknown request');
   if (type === 'frame') return {type, frame: decodeFrame(reader.raw(reader.remaining))};
   if (type === 'seal') {
-    const replica = readReplica(reader);
+    const replica = decodeReplica(reader);
     reader.end();
     return {type, replica};
   }
@@ -84,8 +82,8 @@ export function decodeRequest(bytes: Uint8Array): Request {
   }
   const request = {
     field: reader.string(),
-    donor: readReplica(reader),
-    receiver: readReplica(reader),
+    donor: decodeReplica(reader),
+    receiver: decodeReplica(reader),
     needed: reader.exact(),
     wanted: reader.exact(),
   };
@@ -102,7 +100,7 @@ export function encodeAnswer(answer: Answer): Uint8Array {
   if (answer.type === 'later') writer.varint(answer.afterMs);
   if (answer.type === 'digests') writer.bytes(answer.bytes);
   if (answer.type === 'staged') {
-    writer.raw(fromHex(answer.snapshot));
+    writer.hex(answer.snapshot);
     writer.varint(answer.chunks);
   }
   if (answer.type === 'granted') writer.exact(answer.amount);

@@ -6,7 +6,6 @@ import {compareTimes, EPOCH, type HybridTime} from '../../crdt/hybrid-clock.ts';
 import {EMPTY_VECTOR} from '../../crdt/version-vector.ts';
 import {decodeEntry} from '../../mesh/entry.ts';
 import {type Mark, NO_KEYS, pruned, withMark} from '../../mesh/keys.ts';
-import {nameOf} from '../../mesh/ladder.ts';
 import {joinEvent} from '../../mesh/minting.ts';
 import {
   type Log,
@@ -20,7 +19,8 @@ import {
 } from '../../mesh/store.ts';
 
 interface Row extends LogRow {
-  readonly sum: string;
+  /** What was given to be kept: the real store compares a hash, which says the same and costs more. */
+  readonly written: Uint8Array;
 }
 
 interface Checkpoint {
@@ -31,7 +31,7 @@ interface Checkpoint {
   readonly seq: number;
 }
 
-const rowOf = (seq: number, {entry, note}: Omit<LogRow, 'seq'>): Row => ({seq, entry, note, sum: nameOf(entry)});
+const rowOf = (seq: number, {entry, note}: Omit<LogRow, 'seq'>): Row => ({seq, entry, note, written: entry});
 
 export class MemoryStore implements Log {
   #id: ReplicaId | undefined;
@@ -156,7 +156,7 @@ export class MemoryStore implements Log {
     const entry = row.entry.slice();
     entry[at % entry.length]! ^= 1 << (at % 8);
     if (isGone) this.#rows[index] = {...row, seq: -1};
-    else this.#rows[index] = {...row, entry, sum: shows ? row.sum : nameOf(entry)};
+    else this.#rows[index] = {...row, entry, written: shows ? row.written : entry};
     return true;
   }
 
@@ -164,7 +164,7 @@ export class MemoryStore implements Log {
     const from = Math.max(0, seq - this.#trimmed);
     const rows = this.#rows.slice(from, from + limit);
     for (const row of rows)
-      if (row.seq < 0 || row.sum !== nameOf(row.entry)) throw this.#damaged('a log row is not what was written');
+      if (row.seq < 0 || row.written !== row.entry) throw this.#damaged('a log row is not what was written');
     return rows;
   }
 
@@ -189,7 +189,7 @@ export class MemoryStore implements Log {
   }
 
   #damaged(what: string): ReplicaDamaged {
-    const sound = this.#rows.filter(({seq, entry, sum}) => seq > 0 && nameOf(entry) === sum).map(({entry}) => entry);
+    const sound = this.#rows.filter(({seq, entry, written}) => seq > 0 && entry === written).map(({entry}) => entry);
     return new ReplicaDamaged(what, sound, this.#id);
   }
 
@@ -204,8 +204,8 @@ export class MemoryStore implements Log {
     for (const mark of this.#marks) ({keys} = withMark(keys, mark));
     const freshMarks: Mark[] = [];
     const {forgotten} = this.#notes!;
-    for (const {entry, sum, seq: at} of this.#rows.slice(Math.max(0, seq - this.#trimmed))) {
-      if (at < 0 || nameOf(entry) !== sum) throw this.#damaged('a log row is not what was written');
+    for (const {entry, written, seq: at} of this.#rows.slice(Math.max(0, seq - this.#trimmed))) {
+      if (at < 0 || entry !== written) throw this.#damaged('a log row is not what was written');
       const {head, document: delta} = decodeEntry(shape, entry);
       document = joinEvent(shape, document, delta, forgotten, head.replica);
       if (head.mark) {

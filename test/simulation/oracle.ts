@@ -2,7 +2,7 @@
 // replies, never at the decisions of the code under test.
 import * as bounded from '../../crdt/bounded-counter.ts';
 import {sameBytes} from '../../crdt/bytes.ts';
-import {fieldState} from '../../crdt/document.ts';
+import {type Document, encodeState, fieldState} from '../../crdt/document.ts';
 import type {Dot, ReplicaId} from '../../crdt/dot.ts';
 import {plus, sum} from '../../crdt/exact.ts';
 import {compareTimes} from '../../crdt/hybrid-clock.ts';
@@ -14,7 +14,6 @@ import {WAITING_MAX} from '../../mesh/load.ts';
 import {isGone, members} from '../../mesh/membership.ts';
 import type {Held, Replica} from '../../mesh/replica.ts';
 import type {StoreEffect} from '../../mesh/store.ts';
-import {encodeState} from '../../crdt/document.ts';
 
 /** A request of a client's, under the one key that all its attempts carry. */
 export interface Operation {
@@ -46,10 +45,17 @@ export interface Witness {
   vector: VersionVector;
   /** Everything that a reply has claimed to be durable there. */
   promised: VersionVector;
+  /** What was looked at last. */
+  document: Document | undefined;
   digest: string;
 }
 
-export const newWitness = (): Witness => ({vector: EMPTY_VECTOR, promised: EMPTY_VECTOR, digest: ''});
+export const newWitness = (): Witness => ({
+  vector: EMPTY_VECTOR,
+  promised: EMPTY_VECTOR,
+  document: undefined,
+  digest: '',
+});
 
 export class Oracle {
   readonly #minted = new Map<string, Minted>();
@@ -218,6 +224,8 @@ export class Oracle {
 
   #state(region: string, {kind}: Replica, held: Held, witness: Witness): void {
     const {document} = held;
+    if (document === witness.document) return;
+    witness.document = document;
     const digest = nameOf(encodeState(kind.shape, document));
     if (digest === witness.digest) return;
     witness.digest = digest;

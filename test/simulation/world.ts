@@ -45,15 +45,15 @@ export class World {
     const line = `${this.nowMs.toFixed(1)} ${text}`;
     let [a, b] = this.#hash as [number, number];
     for (let at = 0; at < line.length; at++) {
-      a = Math.imul(a ^ line.charCodeAt(at), 0x01000193) >>> 0;
-      b = Math.imul(b ^ line.charCodeAt(at), 0x85ebca6b) >>> 0;
+      a = Math.imul(a ^ line.charCodeAt(at), 0x01000193);
+      b = Math.imul(b ^ line.charCodeAt(at), 0x85ebca6b);
     }
     this.#hash = [a, b];
     if (this.isTold) process.stdout.write(`${line}\n`);
   }
 
   traceHash(): string {
-    return this.#hash.map(half => half.toString(16).padStart(8, '0')).join('');
+    return this.#hash.map(half => (half >>> 0).toString(16).padStart(8, '0')).join('');
   }
 
   /** Returns how to take it back. */
