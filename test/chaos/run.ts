@@ -178,16 +178,15 @@ async function converge(
     for (const [, item] of queue) {
       for (;;) {
         const looks = await Promise.all(cluster.regions.map(region => look(cluster, item, region)));
-        const agreed = looks.every(one => one !== undefined) && new Set(looks.map(one => one.final.digest)).size === 1;
+        const agreed = looks.every(({final}) => final) && new Set(looks.map(({final}) => final!.digest)).size === 1;
         if (agreed || Date.now() > untilMs) {
-          finals.push(...looks.flatMap(one => one?.final ?? []));
+          finals.push(...looks.flatMap(({final}) => final ?? []));
           const version = looks[0]?.version;
           if (version !== undefined) versions.set(item, version);
           if (!agreed) {
             unconverged.push(item);
-            say(
-              `${item} differs: ${looks.map(one => one?.final.digest?.slice(0, 8) ?? one?.code ?? 'lost').join(' ')}`,
-            );
+            const told = looks.map(({final, code}, at) => `${cluster.regions[at]} ${final?.digest?.slice(0, 8) ?? code}`);
+            say(`${item} differs: ${told.join(', ')}`);
           }
           break;
         }
@@ -209,17 +208,17 @@ const nothing = (item: string, region: string): Final => ({
 });
 
 interface Look {
-  readonly final: Final;
+  /** Absent where the region gave no answer that says what there is: `code` says why. */
+  readonly final?: Final;
   readonly version?: string;
   readonly code: string;
 }
 
-/** Undefined where the region gave no answer that says what there is. */
-async function look(cluster: Cluster, item: string, region: string): Promise<Look | undefined> {
+async function look(cluster: Cluster, item: string, region: string): Promise<Look> {
   const answer = await cluster.clients.get(region)!.send('GET', itemPath(item));
   const code = codeOf(answer);
   if (code === 'not-found') return {final: nothing(item, region), code};
-  if (answer?.status !== 200) return undefined;
+  if (answer?.status !== 200) return {code};
   const {version, entity} = JSON.parse(answer.text) as {version: string; entity: Parameters<typeof viewed>[0]};
   const digest = answer.headers['sangam-digest'] as string;
   return {final: {item, region, digest, ...viewed(entity)}, version, code};
