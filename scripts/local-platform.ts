@@ -7,6 +7,7 @@ import {build} from 'esbuild';
 import {exportJWK, generateKeyPair, importJWK, type JWK, SignJWT} from 'jose';
 import {convertV4MiniflareOptions, Log, LogLevel, Miniflare} from 'miniflare';
 import {parse} from 'smol-toml';
+import {setAsideUnreadable} from './storage-check.ts';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 export const DEMO_TENANT = 'demo';
@@ -158,6 +159,8 @@ export async function startPlatform({
 }: LocalOptions): Promise<LocalPlatform> {
   const secrets = shared ?? (await secretsIn(data));
   const {compatibilityDate, classes} = deployedSettings();
+  const storage = join(data, 'storage');
+  for (const {path, why} of setAsideUnreadable(storage)) console.error(`put aside, unreadable: ${path} (${why})`);
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       name: 'sangam',
@@ -165,7 +168,7 @@ export async function startPlatform({
       port,
       log: new Log(LogLevel.ERROR),
       cf: false,
-      resourcePersistencePath: join(data, 'storage'),
+      resourcePersistencePath: storage,
       compatibilityDate,
       modules: [{type: 'ESModule', path: 'worker.mjs', contents: await bundle('workers/local.ts')}],
       bindings: {...localBindings(secrets), ...bindings},

@@ -1,14 +1,17 @@
 // One region as a workerd of its own, without Miniflare around it: so that a signal goes to the process that holds the
 // storage, and a process that ends by itself is not started again behind the run's back.
-import {type ChildProcess, spawn, spawnSync} from 'node:child_process';
+import {type ChildProcess, execFile, spawn, spawnSync} from 'node:child_process';
 import {cpSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {connect} from 'node:net';
 import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {promisify} from 'node:util';
 import {deployedSettings} from '../../scripts/local-platform.ts';
 
 /** The binary itself: signals would end the script around it and leave it alone. */
 const {default: WORKERD} = createRequire(import.meta.url)('workerd') as {default: string};
+const STORAGE_CHECK = fileURLToPath(new URL('../../scripts/storage-check.ts', import.meta.url));
 const START_MS_MAX = 30_000;
 const STOP_MS_MAX = 3_000;
 const STORAGE_BYTES_MAX = 1_536 * 1_048_576;
@@ -57,6 +60,7 @@ export class RegionProcess {
   }
 
   async start(): Promise<void> {
+    await this.#checkStorage();
     this.#told = false;
     const child = spawn(WORKERD, ['serve', this.#config], {stdio: ['ignore', this.#log, this.#log]});
     this.#child = child;
@@ -70,6 +74,12 @@ export class RegionProcess {
       if (Date.now() > untilMs) throw new Error(`${this.name} does not listen`);
       await pause(5);
     }
+  }
+
+  /** As `npm start` does, in a process of its own: it would hold up clients and proxies here. */
+  async #checkStorage(): Promise<void> {
+    const {stdout} = await promisify(execFile)(process.execPath, ['--no-warnings', STORAGE_CHECK, this.storage]);
+    for (const line of stdout.split('\n').filter(Boolean)) this.note(line);
   }
 
   /** As a power cut would, but for the disk's own memory. */

@@ -185,7 +185,9 @@ async function converge(
           if (version !== undefined) versions.set(item, version);
           if (!agreed) {
             unconverged.push(item);
-            const told = looks.map(({final, code}, at) => `${cluster.regions[at]} ${final?.digest?.slice(0, 8) ?? code}`);
+            const told = looks.map(
+              ({final, code}, at) => `${cluster.regions[at]} ${final?.digest?.slice(0, 8) ?? code}`,
+            );
             say(`${item} differs: ${told.join(', ')}`);
           }
           break;

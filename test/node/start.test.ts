@@ -1,6 +1,6 @@
 // `npm start` as a person meets it: what it prints works when pasted, and what it acknowledged is there after kill -9.
 import {type ChildProcess, execFileSync, spawn, spawnSync} from 'node:child_process';
-import {mkdtempSync, rmSync} from 'node:fs';
+import {existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -78,6 +78,43 @@ test.runIf(hasCurl)('[ST1] the three lines that it prints work when pasted, befo
   await expect(start()).rejects.toThrow(/is in use by process/);
   end(second.child, 'SIGTERM');
   expect([0, 143]).toContain(await ended(second.child)); // By itself, not by SIGKILL.
+});
+
+/** The files that hold all of these texts, in themselves or in what lies beside them. */
+const filesWith = (...texts: readonly string[]): readonly string[] =>
+  readdirSync(data, {recursive: true, encoding: 'utf8'})
+    .filter(name => name.endsWith('.sqlite'))
+    .map(name => join(data, name))
+    .filter(path => {
+      const held = [path, `${path}-wal`].filter(existsSync).map(one => readFileSync(one, 'latin1'));
+      return texts.every(text => held.some(one => one.includes(text)));
+    });
+
+test('[ST3] an object whose file cannot be opened any more is fetched from another region', async () => {
+  const first = await start();
+  const path = '/v1/demo/inventory-item/coffee';
+  const headers = {Authorization: `Bearer ${first.token}`};
+  const body = JSON.stringify({quantity: 10});
+  const received = await fetch(`${first.url}${path}/commands/receive`, {
+    method: 'POST',
+    headers: {...headers, 'Sangam-Region': 'weur', 'Sangam-Consistency': 'regions:2'},
+    body,
+  });
+  expect(received.status).toBe(200);
+  const read = (url: string, region: string) => fetch(url + path, {headers: {...headers, 'Sangam-Region': region}});
+  expect(await (await read(first.url, 'enam')).json()).toMatchObject({entity: {stock: 10}});
+  end(first.child, 'SIGKILL');
+  await ended(first.child);
+  const [file, ...others] = filesWith('"type":"inventory-item","id":"coffee"', '"region":"weur"');
+  expect(others).toEqual([]);
+  for (const one of [file!, `${file!}-wal`]) if (existsSync(one)) truncateSync(one, 3_000);
+
+  const second = await start();
+  await expect
+    .poll(async () => (await (await read(second.url, 'weur')).json()) as object, {timeout: 30_000, interval: 100})
+    .toMatchObject({entity: {stock: 10}});
+  end(second.child, 'SIGTERM');
+  await ended(second.child);
 });
 
 test('[ST2] a port that is no port, or taken, is refused in one line', async () => {
