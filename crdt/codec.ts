@@ -327,6 +327,11 @@ function isAscii(bytes: Uint8Array, from: number, to: number): boolean {
   return true;
 }
 
+const isInOrder = (keys: readonly string[]): boolean => {
+  for (let at = 1; at < keys.length; at++) if (keys[at - 1]! > keys[at]!) return false;
+  return true;
+};
+
 /** Map entries in canonical order of their keys. */
 export function inOrder<K extends string, V>(map: ReadonlyMap<K, V>): [K, V][] {
   const entries = [...map];
@@ -379,9 +384,10 @@ export function decodeReplica(reader: Reader): ReplicaId {
 /** A version vector with its ids in full, for places that have no table. */
 export function encodeVector(writer: Writer, vector: VersionVector): void {
   writer.varint(vector.size);
-  for (const [replica, counter] of inOrder(vector)) {
+  const ids = [...vector.keys()];
+  for (const replica of isInOrder(ids) ? ids : ids.sort()) {
     encodeReplica(writer, replica);
-    writer.varint(counter);
+    writer.varint(vector.get(replica)!);
   }
 }
 

@@ -91,7 +91,8 @@ function arrive(turn: Turn): void {
 function forget(turn: Turn): void {
   const {gossip, document, forgotten, time, end, freshMarks} = turn.held;
   const isFresh = (id: ReplicaId) => !document.vector.has(id) && !forgotten.includes(id);
-  const gone = [...(turn.before?.vector.keys() ?? [])].filter(isFresh);
+  const before = turn.before?.vector ?? EMPTY_VECTOR;
+  const gone = before === document.vector ? [] : [...before.keys()].filter(isFresh);
   if (gone.length > 0) {
     turn.note({forgotten: [...forgotten, ...gone].slice(-FORGOTTEN_MAX)});
     // Rows that name them are of no use to anybody any more: who needs what they say gets the state. But what this build does not

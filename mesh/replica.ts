@@ -163,10 +163,11 @@ function voidsOf(replica: Replica): Held['voids'] {
 export function step(before: Replica, event: ReplicaEvent, around: Around): Step {
   const turn = new Turn(before, around);
   const answer = take(turn, event);
+  const [{held}, done] = [turn.replica, turn.effects.length];
   doChores(turn);
   serve(turn);
   // What was served may have brought work, and what was done may be what somebody waited for.
-  doChores(turn);
+  if (turn.replica.held !== held || turn.effects.length > done) doChores(turn);
   if (turn.replica.held) {
     // What is left of a block is given back once it is quiet, or the next instance would take this one for lost.
     if (hasLeftover(turn.held)) turn.plan('release', RELEASE_MS);

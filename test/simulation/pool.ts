@@ -84,6 +84,8 @@ function find(name: string): Done {
   return {type: 'searched', foundBy: undefined, otherwise: [...otherwise]};
 }
 
+// Refusals are answers here, thousands of them, and nobody reads where they were made: `--trace` runs a seed without this.
+if (!isMainThread) Error.stackTraceLimit = 0;
 if (!isMainThread) parentPort?.on('message', (task: Task) => parentPort!.postMessage(perform(task)));
 
 /** Each worker is given the next task when it has done the one before, until there are none. */
