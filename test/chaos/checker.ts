@@ -1,5 +1,5 @@
 // Judges a history. Every rule has a name, and says of each violation what there was and what there should have been.
-import {counterOf, coversVector, EMPTY_VECTOR} from '../../crdt/version-vector.ts';
+import {counterOf, EMPTY_VECTOR} from '../../crdt/version-vector.ts';
 import type {ReplicaId} from '../../crdt/dot.ts';
 import {parseVersionToken} from '../../mesh/version-token.ts';
 import {
@@ -49,12 +49,13 @@ export function violations(history: History): readonly Violation[] {
   const seen = allSeen(history);
   const losable = losableKeys(history, seen);
   const sessions = groupBy(seen, one => one.session);
+  const atEnd = namedAtEnd(history.finals);
   return [
     ...unsettled(history.commands),
     ...effects(history, losable),
     ...seen.flatMap(one => impossible(one)),
     ...oversold(history.commands, seen),
-    ...seen.flatMap(one => stale(one)),
+    ...seen.flatMap(one => stale(one, atEnd.get(one.item))),
     ...[...sessions.values()].flatMap(one => forgotten(one, losable)),
     ...unread(history.commands.filter(isAcked), sessions, losable),
     ...undisclosed(history, losable),
@@ -165,11 +166,30 @@ function oversold(commands: readonly Command[], seen: readonly Seen[]): readonly
   });
 }
 
-function stale({item, region, version, minVersion}: Seen): readonly Violation[] {
+/** By item: the replicas that versions name once everything is healed. */
+function namedAtEnd(finals: readonly Final[]): ReadonlyMap<string, ReadonlySet<ReplicaId>> {
+  const known = finals.filter(({version}) => version !== undefined);
+  const idsOf = ({version}: Final) => [...(parseVersionToken(version!) ?? EMPTY_VECTOR).keys()];
+  return new Map([...groupBy(known, ({item}) => item)].map(([item, of]) => [item, new Set(of.flatMap(idsOf))]));
+}
+
+/**
+ * A version says nothing of a replica that has left, been folded and been forgotten by everybody, however much was asked for:
+ * whether what it wrote is there, bins and sums tell. So one that is not named at all, and by nobody at the end, is none that
+ * is missing.
+ */
+function stale(
+  {item, region, version, minVersion}: Seen,
+  atEnd: ReadonlySet<ReplicaId> | undefined,
+): readonly Violation[] {
   if (minVersion === undefined) return [];
   const [given, asked] = [parseVersionToken(version), parseVersionToken(minVersion)];
-  if (given && asked && coversVector(given, asked)) return [];
-  return [{rule: 'version-as-asked', detail: `${region} answered for ${item} with less than was asked for`}];
+  const isForgotten = (id: ReplicaId) => given?.has(id) === false && atEnd?.has(id) === false;
+  const less = asked && [...asked].filter(([id, counter]) => !given || counterOf(given, id) < counter);
+  const missing = less?.filter(([id]) => !isForgotten(id)).map(([id, counter]) => `${id}:${counter}`);
+  if (missing?.length === 0) return [];
+  const detail = `${region} answered for ${item} with less than was asked for: ${missing?.join(', ') ?? 'no version'}`;
+  return [{rule: 'version-as-asked', detail}];
 }
 
 /** Within a session, a bin that was seen stays; of two answers that overlap in time neither is the later. */

@@ -63,6 +63,7 @@ export interface Final {
   readonly region: string;
   /** Undefined: no region holds it. */
   readonly digest: string | undefined;
+  readonly version: string | undefined;
   readonly stock: number;
   readonly sold: number;
   readonly bins: Readonly<Record<string, number>>;

@@ -181,7 +181,7 @@ async function converge(
         const agreed = looks.every(({final}) => final) && new Set(looks.map(({final}) => final!.digest)).size === 1;
         if (agreed || Date.now() > untilMs) {
           finals.push(...looks.flatMap(({final}) => final ?? []));
-          const version = looks[0]?.version;
+          const version = looks[0]?.final?.version;
           if (version !== undefined) versions.set(item, version);
           if (!agreed) {
             unconverged.push(item);
@@ -204,6 +204,7 @@ const nothing = (item: string, region: string): Final => ({
   item,
   region,
   digest: undefined,
+  version: undefined,
   stock: 0,
   sold: 0,
   bins: {},
@@ -212,7 +213,6 @@ const nothing = (item: string, region: string): Final => ({
 interface Look {
   /** Absent where the region gave no answer that says what there is: `code` says why. */
   readonly final?: Final;
-  readonly version?: string;
   readonly code: string;
 }
 
@@ -223,7 +223,7 @@ async function look(cluster: Cluster, item: string, region: string): Promise<Loo
   if (answer?.status !== 200) return {code};
   const {version, entity} = JSON.parse(answer.text) as {version: string; entity: Parameters<typeof viewed>[0]};
   const digest = answer.headers['sangam-digest'] as string;
-  return {final: {item, region, digest, ...viewed(entity)}, version, code};
+  return {final: {item, region, digest, version, ...viewed(entity)}, code};
 }
 
 /**

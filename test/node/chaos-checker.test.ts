@@ -23,6 +23,7 @@ class Story {
   readonly deaths: string[] = [];
   readonly #state = new Map(Object.keys(REPLICAS).map(region => [region, new Map<string, Writable<Command>>()]));
   readonly #minted = new Map<string, number>();
+  readonly #forgotten = new Set<string>();
   #nowMs = 1_000;
 
   #later(): number {
@@ -79,16 +80,26 @@ class Story {
     if (result.type === 'acked') this.repetitions.push({key, result: {...result, duplicate}});
   }
 
-  #seen(region: string, session: string, sentAtMs: number, minVersion: string | undefined): Seen {
-    const held = this.#state.get(region)!;
+  /** From now on no version in this region names that replica; what it wrote stays. */
+  forget(region: string, replica: string): void {
+    this.#forgotten.add(`${region} ${REPLICAS[replica]}`);
+  }
+
+  #versionIn(region: string): string {
     const vector = new Map<ReplicaId, number>();
-    for (const dot of held.keys()) {
+    for (const dot of this.#state.get(region)!.keys()) {
       const [replica, counter] = dot.split(':') as [ReplicaId, string];
+      if (this.#forgotten.has(`${region} ${replica}`)) continue;
       vector.set(replica, Math.max(vector.get(replica) ?? 0, Number(counter)));
     }
+    return versionToken(vector);
+  }
+
+  #seen(region: string, session: string, sentAtMs: number, minVersion: string | undefined): Seen {
     const atMs = this.#later();
-    const {stock, sold, bins} = countsOf([...held.values()]);
-    return {item: ITEM, region, session, sentAtMs, atMs, minVersion, version: versionToken(vector), stock, sold, bins};
+    const {stock, sold, bins} = countsOf([...this.#state.get(region)!.values()]);
+    const version = this.#versionIn(region);
+    return {item: ITEM, region, session, sentAtMs, atMs, minVersion, version, stock, sold, bins};
   }
 
   end(change: (finals: Writable<Final>[]) => void = () => undefined): History {
@@ -98,7 +109,7 @@ class Story {
         .map(({key}) => key)
         .sort()
         .join();
-      return {item: ITEM, region, digest, ...countsOf(held)};
+      return {item: ITEM, region, digest, version: this.#versionIn(region), ...countsOf(held)};
     });
     change(finals);
     const {commands, reads, repetitions, storageFaults, deaths} = this;
@@ -217,6 +228,30 @@ const PLANTED: readonly (readonly [Rule, readonly Rule[], () => History])[] = [
     },
   ],
   [
+    'version-as-asked',
+    [],
+    () => {
+      const story = goodDay();
+      const last = story.accept('weur', 'reserve', 1, 'carl');
+      story.forget('enam', 'weur'); // And weur has not.
+      story.gossip('weur', 'enam');
+      story.read('enam', 'carl', versionOf(last));
+      return story.end();
+    },
+  ],
+  [
+    'version-as-asked',
+    [],
+    () => {
+      const story = goodDay();
+      const last = story.accept('weur', 'reserve', 1, 'carl');
+      story.read('enam', 'carl', versionOf(last)); // It names weur, and has less of it.
+      story.gossip('weur', 'enam');
+      for (const region of Object.keys(REPLICAS)) story.forget(region, 'weur');
+      return story.end();
+    },
+  ],
+  [
     'read-your-writes',
     ['version-as-asked', 'monotonic-reads'],
     () => {
@@ -263,6 +298,15 @@ const PLANTED: readonly (readonly [Rule, readonly Rule[], () => History])[] = [
 test('[CHA1] a history in which everything is as it should be passes', () => {
   expect(violations(goodDay().end())).toEqual([]);
   expect(violations(new Story().end())).toEqual([]);
+});
+
+test('[CHA1] a version may leave out whom everybody has forgotten', () => {
+  const story = goodDay();
+  const last = story.accept('weur', 'take', 1, 'carl');
+  story.gossip('weur', 'enam');
+  for (const region of Object.keys(REPLICAS)) story.forget(region, 'weur');
+  story.read('enam', 'carl', versionOf(last));
+  expect(violations(story.end())).toEqual([]);
 });
 
 test.each(PLANTED)('[CHA2] %s: what is planted is found, and nothing else', (rule, others, history) => {
