@@ -6,6 +6,7 @@ import type {ReplicaId} from '../crdt/dot.ts';
 import {counterOf, coversVector, EMPTY_VECTOR} from '../crdt/version-vector.ts';
 import {isGone, type Member, members} from './membership.ts';
 import {
+  FENCE_RETRY_MS,
   FORGOTTEN_MAX,
   counterHere,
   deliver,
@@ -117,7 +118,10 @@ function forget(turn: Turn): void {
 function join(turn: Turn): void {
   if (counterHere(turn.held) > 0 || (turn.held.leaving && !hasPredecessor(turn))) return;
   // A replica that goes on under a new id says so with its first event; until it has one to mint there is no hurry.
-  if (demandDots(turn, 1)) mintJoin(turn);
+  if (demandDots(turn, 1)) return mintJoin(turn);
+  // Nobody sends it anything until then, so nothing else would have it ask a fence again that did not answer.
+  const {lease, document} = turn.held;
+  if (lease.status === 'cold' && document.vector.size > 0) turn.plan('join', FENCE_RETRY_MS);
 }
 
 function promote(turn: Turn): void {

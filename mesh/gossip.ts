@@ -72,6 +72,8 @@ export type GossipEvent =
       readonly pull: VersionVector | undefined;
       readonly relay: readonly string[];
       readonly staged?: Staged | undefined;
+      /** Regions that it told of new storages in: those before them have left, and were dropped. */
+      readonly anew?: readonly string[];
     }
   | {readonly type: 'answered'; readonly region: string; readonly answer: Answer; readonly told: readonly string[]}
   | {readonly type: 'failed'; readonly region: string}
@@ -281,7 +283,12 @@ function withDelivered({own, links, vector}: Gossip, event: GossipEvent & {type:
 }
 
 function hear(gossip: Gossip, event: GossipEvent & {type: 'heard'}): Gossip {
-  const heard = withPeer(gossip, event.region, peer => ({
+  // What another storage had is not there for having been acknowledged.
+  const anew = (event.anew ?? []).reduce(
+    (next, region) => withPeer(next, region, peer => ({...peer, vector: EMPTY_VECTOR, confirmed: false})),
+    gossip,
+  );
+  const heard = withPeer(anew, event.region, peer => ({
     ...peer,
     status: 'present',
     // A pull says exactly what the peer has; a frame, what it has at least.

@@ -19,7 +19,7 @@ import {WINDOW_BYTES_MAX, WINDOW_BYTES_MIN} from './gossip.ts';
 import {decodeMarks} from './keys.ts';
 import {nameOf} from './ladder.ts';
 import {admitFrame as admitBytes, creditOf} from './load.ts';
-import {isGone, members} from './membership.ts';
+import {isDeserted, isGone, members} from './membership.ts';
 import type {Answer} from './message.ts';
 import {FORGOTTEN_MAX, joinEvent, joinSeen, remember, renew, withThose} from './minting.ts';
 import type {Turn} from './turn.ts';
@@ -172,8 +172,7 @@ function takeEntries(turn: Turn, frame: Frame): Answer {
   for (const {head} of entries) time = observe(time, head.time, Math.floor(around.nowMs));
   turn.update({document, time, end: held.end + entries.length});
   for (const {head} of entries) if (head.mark) remember(turn, {...head.mark, dot: head, time: head.time});
-  hear(turn, frame, joinVectors(known, frame.pull ?? known));
-  meet(turn, held.document);
+  hear(turn, frame, joinVectors(known, frame.pull ?? known), held.document);
   const sent = frame.entries.map(decodeEntryHead).reduce<VersionVector>(withDot, EMPTY_VECTOR);
   return {type: 'applied', vector: vectorFor(turn, sent), credit: creditIn(turn)};
 }
@@ -199,8 +198,7 @@ function takeState(turn: Turn, frame: Frame, {document, vector}: Merged): Answer
   if (gone.length > 0) turn.note({forgotten: [...held.forgotten, ...gone].slice(-FORGOTTEN_MAX)});
   for (const mark of frame.marks) remember(turn, mark);
   if (document !== held.document) install(turn, document);
-  hear(turn, frame, frame.since);
-  meet(turn, held.document);
+  hear(turn, frame, frame.since, held.document);
   return {type: 'applied', vector: vectorFor(turn, vector), credit: creditIn(turn)};
 }
 
@@ -226,18 +224,15 @@ function conflict(turn: Turn): Answer {
   return {type: 'later', why: 'this replica goes on under another id', afterMs: 250};
 }
 
-function hear(turn: Turn, frame: Frame, known: VersionVector): void {
-  const {from: region, pull, relay} = frame;
-  turn.gossip({type: 'heard', region, vector: turn.held.document.vector, known, pull, relay, staged: frame.staged});
-}
-
 /** Replicas that this one has just learnt of are peers that are there, whatever their regions said before they came. */
-export function meet(turn: Turn, before: Document): void {
-  const known = members(before);
-  const fresh = [...members(turn.held.document).values()].filter(
-    member => !isGone(member) && !known.has(member.replica),
-  );
-  const regions = fresh.map(({region}) => region);
+function hear(turn: Turn, frame: Frame, known: VersionVector, before: Document): void {
+  const {from: region, pull, relay, staged} = frame;
+  const {document} = turn.held;
+  const all = members(before);
+  const fresh = [...members(document).values()].filter(member => !isGone(member) && !all.has(member.replica));
+  const regions = fresh.map(member => member.region);
+  const anew = regions.filter(name => isDeserted(all, name));
+  turn.gossip({type: 'heard', region, vector: document.vector, known, pull, relay, staged, anew});
   if (regions.length > 0) turn.gossip({type: 'members', regions});
 }
 

@@ -90,6 +90,12 @@ export const isLive = ({role}: Member): boolean => role === 'learner' || role ==
 /** Until it has left for good, it or its heir may still deliver something of it. */
 export const isGone = ({role}: Member): boolean => role === 'left' || role === 'folded';
 
+/** Whether replicas were in a region, and all have left it: their storages are dropped once everybody has what they had. */
+export function isDeserted(all: Members, region: string): boolean {
+  const there = [...all.values()].filter(member => member.region === region);
+  return there.length > 0 && there.every(isGone);
+}
+
 /** Regions of those who have not left. */
 export const regionsOf = (all: Members): readonly string[] =>
   [...all.values()].filter(member => !isGone(member)).map(({region}) => region);

@@ -19,7 +19,7 @@ import type {FenceAnswer} from './lease.ts';
 import {admitCommand, isConstrained, type LoadState, NO_LOAD} from './load.ts';
 import {isGone, isLive, members, regionsOf} from './membership.ts';
 import {type Answer, decodeAnswer, encodeRequest, type Request, type RightsRequest} from './message.ts';
-import {COLD_LEASE, demandDots, hasLeftover, isOurs, leased, mint, release, renew} from './minting.ts';
+import {COLD_LEASE, counterHere, demandDots, hasLeftover, isOurs, leased, mint, release, renew} from './minting.ts';
 import {serve} from './requests.ts';
 import {sealedBy} from './succession.ts';
 import {tidy} from './tidying.ts';
@@ -443,8 +443,11 @@ function answeredFrame(turn: Turn, purpose: Purpose & {type: 'frame'}, answer: A
 function registered(turn: Turn, ok: boolean): void {
   if (!turn.replica.held || turn.held.registered) return;
   turn.done('register');
-  if (ok) turn.note({registered: true});
-  else turn.plan('register', REGISTER_AGAIN_MS);
+  if (!ok) return turn.plan('register', REGISTER_AGAIN_MS);
+  turn.note({registered: true});
+  // Listed first, then asked who else is: of two that take each other for absent one finds the other.
+  const isAlone = [...turn.held.gossip.peers.values()].every(({status}) => status === 'absent');
+  if (isAlone && counterHere(turn.held) > 0) turn.emit({type: 'list'});
 }
 
 /** A peer that can only be told something by a newer build than this one. */

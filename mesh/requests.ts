@@ -8,7 +8,7 @@ import {type Dot, REPLICA_ID_BYTES, type ReplicaId} from '../crdt/dot.ts';
 import {type Exact, minus, sum} from '../crdt/exact.ts';
 import {EPOCH} from '../crdt/hybrid-clock.ts';
 import {Refusal} from '../crdt/refusal.ts';
-import {counterOf, coversDot, coversVector} from '../crdt/version-vector.ts';
+import {counterOf, coversDot, coversVector, EMPTY_VECTOR} from '../crdt/version-vector.ts';
 import {encodeEntry, FENCE} from './entry.ts';
 import {requests} from './escrow.ts';
 import {type Peer, without} from './gossip.ts';
@@ -307,7 +307,7 @@ function attemptDurable(turn: Turn, waiting: Waiting & {type: 'durable'}): Attem
   if (!held)
     return refused(new Refusal('replica-leaving', 'the replica in this region has been retired', {retryAfter: 1}));
   const {nowMs} = turn.around;
-  const holders = [...held.gossip.peers].filter(([name, peer]) => hasOnDisk(peer, waiting) && !hasLeft(held, name));
+  const holders = [...held.gossip.peers].filter(([name, peer]) => hasOnDisk(peer, waiting) && isStillThere(held, name));
   const regions = 1 + holders.length;
   const deadlineMs = arrivedMs + (request.waitMs ?? REGIONS_WAIT_MS_DEFAULT);
   if (regions >= request.level.count || nowMs >= deadlineMs) return {...done, regions};
@@ -324,10 +324,14 @@ function hasOnDisk({status, confirmed, vector: theirs}: Peer, {done, vector}: Wa
   return done.dot ? coversDot(theirs, done.dot) : coversVector(theirs, vector);
 }
 
-/** Its storage is dropped once everybody else has what it had: what it acknowledged on its way out does not count. */
-function hasLeft({document}: Held, region: string): boolean {
+/**
+ * Its storage is dropped once everybody else has what it had: what it acknowledged on its way out does not count, nor when
+ * another one has come to be there since, of which it knew nothing.
+ */
+function isStillThere({document, gossip}: Held, region: string): boolean {
   const there = [...members(document).values()].filter(member => member.region === region);
-  return there.length > 0 && there.every(isGone);
+  const seen = gossip.peers.get(region)?.vector ?? EMPTY_VECTOR;
+  return there.length === 0 || there.some(member => !isGone(member) && counterOf(seen, member.replica) > 0);
 }
 
 // Rights.

@@ -106,7 +106,7 @@ export interface Lease {
 }
 
 /** What the one alarm also stands for. */
-export type Due = 'release' | 'register' | 'seal' | 'undo';
+export type Due = 'release' | 'register' | 'seal' | 'join';
 
 export interface Held extends Notes {
   readonly id: ReplicaId;

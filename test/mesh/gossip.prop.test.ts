@@ -74,9 +74,9 @@ class Subject {
     region: string,
     vector: VersionVector,
     known: VersionVector,
-    more: {pull?: VersionVector; relay?: string[]} = {},
+    more: {pull?: VersionVector; relay?: string[]; anew?: string[]} = {},
   ): this {
-    return this.take({type: 'heard', region, vector, known, pull: more.pull, relay: more.relay ?? []});
+    return this.take({type: 'heard', region, vector, known, pull: undefined, relay: [], ...more});
   }
 }
 
@@ -267,6 +267,16 @@ test('[REP12] what a region held before it said that it holds nothing does not c
   expect(subject.heard('enam', vectorOf(6, 1), vectorOf(0, 1)).sent).toMatchObject([
     {to: 'enam', cover: vectorOf(0, 1)},
   ]);
+});
+
+test('[REP12] what was in a storage that was left does not count once there is another', () => {
+  const subject = settled(vectorOf(4))
+    .wrote(5)
+    .answered('enam', applied(vectorOf(5)));
+  subject.heard('apac', vectorOf(5, 0, 1), vectorOf(5, 0, 1), {anew: ['enam']});
+  expect(subject.peer('enam')).toMatchObject({status: 'present', vector: EMPTY_VECTOR, confirmed: false});
+  subject.heard('enam', vectorOf(5, 1, 1), vectorOf(0, 1), {anew: ['enam']});
+  expect(subject.peer('enam').vector).toEqual(vectorOf(0, 1));
 });
 
 test('[REP13] a peer that has not said what it has is never relayed to on the strength of a guess', () => {

@@ -75,7 +75,7 @@ export class Host {
   #requests = 0;
   #waiting = new Map<number, (outcome: Outcome, vectorThen: VersionVector) => void>();
   readonly #sentAtMs = new Map<string, readonly number[]>();
-  readonly #copies: MemoryStore[] = [];
+  readonly #copies: {readonly store: MemoryStore; readonly reminted: number}[] = [];
 
   constructor(region: string, permitted: readonly string[], skewMs: number, stage: Stage) {
     this.region = region;
@@ -275,15 +275,19 @@ export class Host {
   }
 
   keepCopy(): void {
-    if (this.store.exists) this.#copies.push(this.store.copy());
+    const {reminted} = this.#stage.oracle;
+    if (this.store.exists) this.#copies.push({store: this.store.copy(), reminted});
   }
 
   rollBack(): void {
-    const copy = this.#copies.at(-1);
+    const {store: copy, reminted} = this.#copies.at(-1) ?? {};
     if (!copy || !this.store.exists || copy.end === this.store.end) return;
     const {shape} = this.#stage.kindIn(this.region);
+    const {world, oracle} = this.#stage;
     try {
       const {document, forgotten} = copy.load(shape);
+      // As with messages: see `#carry`.
+      if (oracle.isOutlived(document.vector, reminted!)) return world.count('outlived every storage');
       this.#replaceStore(copy.copy(), 'rolled back', document.vector, forgotten);
     } catch (error) {
       if (!(error instanceof ReplicaDamaged)) throw error; // It was spoilt before it was copied.

@@ -74,8 +74,18 @@ export class Oracle {
   /** Keys of those among them whose dots have come again. */
   readonly #lostKeys = new Set<string>();
 
-  /** How many dots came again, each after every storage with its first event was lost. */
-  reminted = 0;
+  /** Dots that came again, each after every storage with its first event was lost. */
+  readonly #reminted: Dot[] = [];
+
+  /** How many dots came again. */
+  get reminted(): number {
+    return this.#reminted.length;
+  }
+
+  /** Whether a copy of when `reminted` was that has the first event of a dot that came again since. */
+  isOutlived(vector: VersionVector, reminted: number): boolean {
+    return this.#reminted.slice(reminted).some(dot => coversDot(vector, dot));
+  }
 
   started(operation: Operation): void {
     this.#operations.set(operation.key, operation);
@@ -180,7 +190,7 @@ export class Oracle {
     if (known && !sameBytes(known.bytes, bytes)) {
       // A dot may come a second time only when its first event went down with a storage and nobody else had it.
       demand(known.seenIn.size === 0, `dot ${name} names two events`);
-      this.reminted++;
+      this.#reminted.push(head);
       if (known.head.mark) this.#lostKeys.add(known.head.mark.key);
       this.#minted.delete(name);
       this.#digests.clear();

@@ -184,6 +184,11 @@ test('[SIM9] a newcomer that dies while it looks for what the others have goes o
   expect(sim.view(young).readings).toBe(4);
 });
 
+test('[SIM14] a copy of before every storage with its events was lost is not put back once their dots have come again', () => {
+  const {plan} = regressions().find(({name}) => name === 'copy-of-an-event-that-was-lost')!;
+  expect(play(plan).counts.get('outlived every storage')).toBeGreaterThan(0);
+});
+
 test.each([1, 2, 3, 4, 5])('[SIM13] of eight pieces nobody sells a ninth, whatever happens (seed %i)', seed => {
   const drawn = drawPlan({seed, type: INVENTORY, regions: 4});
   const rush = Array.from({length: 40}, (_, at) => ({
