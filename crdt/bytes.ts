@@ -157,6 +157,11 @@ export class Reader {
     return this.#at;
   }
 
+  /** What has been read since it was at `from`; not a copy. */
+  since(from: number): Uint8Array {
+    return this.#bytes.subarray(from, this.#at);
+  }
+
   byte(): number {
     if (this.#at >= this.#end) throw new DecodeError('ends too early');
     return this.#bytes[this.#at++]!;

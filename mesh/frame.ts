@@ -5,16 +5,20 @@ import {decodeReplica, decodeVector, encodeReplica, encodeVector} from '../crdt/
 import type {Shape} from '../crdt/document.ts';
 import type {Dot, ReplicaId} from '../crdt/dot.ts';
 import {counterOf, type VersionVector, withDot} from '../crdt/version-vector.ts';
+import {readRun, writeRun} from './entry-run.ts';
 import {decodeMarks, encodeMarks, type Mark} from './keys.ts';
 
 export const FRAME_BYTES_MAX = 256 * 1024;
 /** What a frame leaves free of entries for its head. */
 export const FRAME_ENTRIES_BYTES_MAX = FRAME_BYTES_MAX - 8 * 1024;
-/** 1 had entries alone. */
-export const PROTOCOL = 2;
+/** 1 had entries alone, 2 each of them in full. */
+export const PROTOCOL = 3;
+export const OLDEST_PROTOCOL = 2;
 /** Bytes of a snapshot that travel at once. */
 export const CHUNK_BYTES = 128 * 1024;
 const PULL = 1;
+/** Several entries, each told by what differs from the one before. */
+const RUN = 2;
 
 /** What a receiver has of a snapshot that is on its way. */
 export interface Staged {
@@ -113,9 +117,10 @@ function decodeBody(reader: Reader): Body {
 
 export function encodeFrame(frame: Frame): Uint8Array {
   const writer = new Writer();
+  const isRun = frame.entries.length > 1;
   writer.byte(PROTOCOL);
-  writer.byte(PROTOCOL); // The least reader: the oldest protocol that understands this frame.
-  writer.byte(frame.pull ? PULL : 0);
+  writer.byte(isRun ? PROTOCOL : OLDEST_PROTOCOL); // The least reader: the oldest protocol that understands this frame.
+  writer.byte((frame.pull ? PULL : 0) + (isRun ? RUN : 0));
   writer.varint(frame.schemaHash);
   writer.varint(frame.policyVersion);
   writer.string(frame.from);
@@ -129,7 +134,8 @@ export function encodeFrame(frame: Frame): Uint8Array {
   writer.varint(frame.relay.length);
   for (const region of frame.relay) writer.string(region);
   writer.varint(frame.entries.length);
-  for (const entry of frame.entries) writer.bytes(entry);
+  if (isRun) writeRun(writer, frame.entries);
+  else for (const entry of frame.entries) writer.bytes(entry);
   encodeBody(writer, frame.body);
   if (frame.body.type !== 'entries') encodeMarks(writer, frame.marks);
   return writer.finish();
@@ -138,10 +144,10 @@ export function encodeFrame(frame: Frame): Uint8Array {
 export function decodeFrame(bytes: Uint8Array): Frame {
   if (bytes.length > FRAME_BYTES_MAX) throw new DecodeError('frame too large');
   const reader = new Reader(bytes);
-  if (reader.byte() < PROTOCOL) throw new DecodeError('frame of a protocol that is not spoken any more');
+  if (reader.byte() < OLDEST_PROTOCOL) throw new DecodeError('frame of a protocol that is not spoken any more');
   if (reader.byte() > PROTOCOL) throw new DecodeError('frame for a newer protocol');
   const flags = reader.byte();
-  if (flags > PULL) throw new DecodeError('unknown flags of a frame');
+  if (flags > PULL + RUN) throw new DecodeError('unknown flags of a frame');
   const head = {
     schemaHash: reader.varint(),
     policyVersion: reader.varint(),
@@ -150,9 +156,11 @@ export function decodeFrame(bytes: Uint8Array): Frame {
     epoch: reader.varint(),
   };
   const since = decodeVector(reader);
-  const pull = flags === PULL ? {pull: decodeVector(reader), staged: decodeStaged(reader)} : {};
+  const pull = (flags & PULL) > 0 ? {pull: decodeVector(reader), staged: decodeStaged(reader)} : {};
   const relay = Array.from({length: reader.count()}, () => reader.string());
-  const entries = Array.from({length: reader.count()}, () => reader.bytes().slice());
+  const count = reader.count();
+  if (flags >= RUN && count < 2) throw new DecodeError('a run of fewer than two entries');
+  const entries = flags >= RUN ? readRun(reader, count) : Array.from({length: count}, () => reader.bytes().slice());
   const body = decodeBody(reader);
   const marks = body.type === 'entries' ? [] : decodeMarks(reader);
   reader.end();
