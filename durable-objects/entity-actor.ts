@@ -40,6 +40,7 @@ import {toJson} from '../schema/json.ts';
 import {decidePlace} from '../schema/placements-of.ts';
 import {catalog, holder, tenantConfiguration} from '../schema/system-types.ts';
 import {ClientSockets} from './client-sockets.ts';
+import {damageOf} from './damage.ts';
 import {type Identity, EntityStore} from './entity-store.ts';
 import {type Env, type Surroundings, surroundings} from './env.ts';
 import {markFor} from './idempotency.ts';
@@ -156,18 +157,25 @@ export const createEntityActor = ({types, links, archive}: ActorOptions): Entity
 
     /** The damaged storage is put aside, and a replica without a past is filled from the others'. */
     #rebuild(damage: ReplicaDamaged, kind: Replica['kind'], permitted: readonly string[]): void {
-      const {place} = this.#identity!;
+      try {
+        this.#beginAnew(damage, kind, permitted);
+      } catch (error) {
+        if (!damageOf(error)) throw refusalOf(error) ?? error;
+        // Tables with pages that cannot be read cannot be dropped either, so all of the file goes. It is gone at once.
+        console.error('replica beyond repair:', String(error));
+        this.ctx.waitUntil(this.ctx.storage.deleteAll());
+        this.#store = new EntityStore(this.ctx.storage.sql);
+        this.#beginAnew(damage, kind, permitted);
+      }
+      this.#damage = undefined;
+    }
+
+    #beginAnew(damage: ReplicaDamaged, kind: Replica['kind'], permitted: readonly string[]): void {
       this.ctx.storage.transactionSync(() => {
-        try {
-          this.#store.quarantine(damage.salvaged, damage.message);
-        } catch (error) {
-          console.error('replica beyond repair:', String(error));
-          throw new Refusal('replica-damaged', 'the storage of the replica in this region cannot be written to');
-        }
-        this.#host = this.#hostOf(blankReplica(kind, place.region, permitted));
+        this.#store.quarantine(damage.salvaged, damage.message);
+        this.#host = this.#hostOf(blankReplica(kind, this.#identity!.place.region, permitted));
         this.#host.dispatch({type: 'rebuild', salvage: damage.salvaged});
       });
-      this.#damage = undefined;
     }
 
     #demandPlace({address, tenantJurisdiction, place: {region}}: Call, policies: readonly Policy[]): void {
@@ -638,13 +646,6 @@ const isSamePlace = ({address, place}: Identity, call: Call): boolean =>
   address.id === call.address.id &&
   place.region === call.place.region &&
   place.jurisdiction === call.place.jurisdiction;
-
-/** Damage that the store found, or that SQLite did. */
-function damageOf(error: unknown): ReplicaDamaged | undefined {
-  if (error instanceof ReplicaDamaged) return error;
-  const text = error instanceof Error ? error.message : '';
-  return /SQLITE_(CORRUPT|NOTADB)|malformed|not a database/.test(text) ? new ReplicaDamaged(text) : undefined;
-}
 
 function refused(error: unknown): undefined {
   if (error instanceof Refusal) throw error;

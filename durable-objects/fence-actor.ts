@@ -3,6 +3,7 @@
 import {DurableObject} from 'cloudflare:workers';
 import {type FenceAnswer, fence, type FenceRecord, type FenceRequest} from '../mesh/lease.ts';
 import type {ReplicaId} from '../crdt/dot.ts';
+import {damageOf} from './damage.ts';
 import type {Env} from './env.ts';
 
 /** The object's methods, as stubs see them. */
@@ -13,6 +14,18 @@ export interface FenceCalls {
 
 export class FenceActor extends DurableObject<Env> implements FenceCalls {
   async fence(key: string, request: FenceRequest): Promise<FenceAnswer> {
+    try {
+      return this.#answer(key, request);
+    } catch (error) {
+      if (!damageOf(error)) throw error;
+      console.error('fence damaged:', String(error));
+      // Replicas whose fence is lost go on under new ids. With one that fails they would all stand still.
+      await this.ctx.storage.deleteAll();
+      return this.#answer(key, request);
+    }
+  }
+
+  #answer(key: string, request: FenceRequest): FenceAnswer {
     const {sql} = this.ctx.storage;
     const exists = sql.exec(`select 1 from sqlite_master where name = 'fence'`).toArray().length > 0;
     const [row] = exists ? sql.exec('select * from fence where key = ?', key).toArray() : [];
