@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {EXACT_BITS_MAX, EncodeError, toHex} from '../../crdt/bytes.ts';
 import {type Exact, plus} from '../../crdt/exact.ts';
-import {FRAME_BYTES_MAX, PROTOCOL} from '../../mesh/frame.ts';
+import {FRAME_BYTES_MAX, OLDEST_PROTOCOL, PROTOCOL} from '../../mesh/frame.ts';
 import {
   type Answer,
   ANSWER_BYTES_MAX,
@@ -141,5 +141,5 @@ test('[MSG6] a request with a frame of a newer protocol is refused as the frame 
   const versions = (sender: number, least: number) => new Uint8Array([bytes[0]!, sender, least, ...bytes.slice(3)]);
   expect(decodeRequest(versions(PROTOCOL + 1, PROTOCOL))).toEqual({type: 'frame', frame: EMPTY_FRAME});
   expect(decodedOr(() => decodeRequest(versions(PROTOCOL + 1, PROTOCOL + 1)))).toBe(undefined);
-  expect(decodedOr(() => decodeRequest(versions(PROTOCOL - 1, PROTOCOL - 1)))).toBe(undefined);
+  expect(decodedOr(() => decodeRequest(versions(OLDEST_PROTOCOL - 1, OLDEST_PROTOCOL - 1)))).toBe(undefined);
 });
