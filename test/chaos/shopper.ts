@@ -8,7 +8,7 @@ import {pause} from './region-process.ts';
 const ATTEMPTS_MAX = 6;
 const QUANTITY_MAX = 4;
 /** A version that no region reaches any more is given up: with spoiled disks what it names may be gone. */
-const UNREACHED_MAX = 6;
+export const UNREACHED_MAX = 6;
 
 /** Answers that say that nothing was done; all other failures leave that open. */
 const REFUSALS = new Set([400, 404, 409, 422, 451]);
@@ -29,10 +29,32 @@ export interface Market {
   readonly stopping: AbortSignal;
 }
 
-interface Session {
+export interface Session {
   readonly name: string;
   version: string | undefined;
   unreached: number;
+}
+
+/** One client's dealings: one with each item, and a new one where a version was given up. */
+export class Sessions {
+  readonly #client: string;
+  readonly #givesUp: boolean;
+  readonly #current = new Map<string, Session>();
+  #begun = 0;
+
+  constructor(client: string, givesUp: boolean) {
+    this.#client = client;
+    this.#givesUp = givesUp;
+  }
+
+  of(item: string): Session {
+    const current = this.#current.get(item);
+    if (current && !(this.#givesUp && current.unreached >= UNREACHED_MAX)) return current;
+    // Two items under one name would be judged as if what is in one had to be in the other.
+    const session = {name: `${this.#client}-${this.#begun++}`, version: undefined, unreached: 0};
+    this.#current.set(item, session);
+    return session;
+  }
 }
 
 export class Shopper {
@@ -40,7 +62,7 @@ export class Shopper {
   readonly #dice: Dice;
   readonly #name: string;
   readonly #home: string;
-  readonly #sessions = new Map<string, Session>();
+  readonly #sessions: Sessions;
   #commands = 0;
 
   constructor(market: Market, dice: Dice, name: string, home: string) {
@@ -48,6 +70,7 @@ export class Shopper {
     this.#dice = dice;
     this.#name = name;
     this.#home = home;
+    this.#sessions = new Sessions(name, market.giveUpVersions);
   }
 
   async run(): Promise<void> {
@@ -69,17 +92,8 @@ export class Shopper {
     return this.#dice.percent(75) ? this.#home : this.#dice.pick(this.#market.regions);
   }
 
-  #session(item: string): Session {
-    let session = this.#sessions.get(item);
-    if (!session || (this.#market.giveUpVersions && session.unreached >= UNREACHED_MAX)) {
-      session = {name: `${this.#name}-${this.#sessions.size}-${this.#commands}`, version: undefined, unreached: 0};
-      this.#sessions.set(item, session);
-    }
-    return session;
-  }
-
   async #read(item: string): Promise<void> {
-    const session = this.#session(item);
+    const session = this.#sessions.of(item);
     const region = this.#region();
     const sentAtMs = Date.now();
     const minVersion = session.version;
@@ -91,7 +105,7 @@ export class Shopper {
   }
 
   async #trade(item: string): Promise<void> {
-    const session = this.#session(item);
+    const session = this.#sessions.of(item);
     const key = `${this.#name}.${this.#commands++}`;
     const command: Command & {regions: string[]} = {
       key,

@@ -5,6 +5,7 @@ import {FaultyProxy, GOOD_LANE} from '../chaos/faulty-proxy.ts';
 import {drawMix} from '../chaos/mischief.ts';
 import {OptionsError, parseOptions} from '../chaos/options.ts';
 import {run} from '../chaos/run.ts';
+import {Sessions, UNREACHED_MAX} from '../chaos/shopper.ts';
 
 const open: (Server | Socket | FaultyProxy)[] = [];
 
@@ -121,6 +122,19 @@ test('[CHA4] the same seed draws the same mix, and over the seeds there is every
   expect(new Set(mixes.flatMap(({process}) => process)).size).toBe(3);
   expect(mixes.every(({storagePercent}) => storagePercent > 0)).toBe(true);
   expect(drawMix(1, false).storagePercent).toBe(0);
+});
+
+test('[CHA7] a session is of one item, and another one once its version was given up', () => {
+  const sessions = new Sessions('c0-0', true);
+  const tea = sessions.of('tea');
+  const jam = sessions.of('jam');
+  expect(sessions.of('tea')).toBe(tea);
+  tea.unreached = UNREACHED_MAX;
+  const names = [tea, jam, sessions.of('tea'), sessions.of('rice')].map(({name}) => name);
+  expect(new Set(names).size).toBe(4);
+  const patient = new Sessions('c0-1', false);
+  patient.of('tea').unreached = UNREACHED_MAX;
+  expect(patient.of('tea').unreached).toBe(UNREACHED_MAX);
 });
 
 test('what the command line does not understand it says', () => {
