@@ -1,5 +1,5 @@
 // A whole run: regions, clients and faults at once; then healing, the questions that are left, and the verdict.
-import {mkdirSync, mkdtempSync, rmSync} from 'node:fs';
+import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {Dice} from '../support/sim-random.ts';
@@ -56,7 +56,10 @@ export async function run(options: Options, say: (line: string) => void, interru
   const dialling = setInterval(() => void cluster.dialOut(), DIAL_OUT_MS);
   try {
     const broken = await breakThings(cluster, options, mix, folder, say, interrupted);
-    return {...(await judge(cluster, broken, seed, say)), mix, folder};
+    const judged = await judge(cluster, broken, seed, say);
+    // A run does not repeat itself: what was asked and answered is the only way back to what went wrong.
+    if (options.keep) writeFileSync(join(folder, 'history.json'), JSON.stringify(judged.history));
+    return {...judged, mix, folder};
   } finally {
     clearInterval(dialling);
     await cluster.stop(options.keep);
