@@ -9,7 +9,6 @@ import {
   FENCE_RETRY_MS,
   FORGOTTEN_MAX,
   counterHere,
-  deliver,
   demandDots,
   mintJoin,
   mintRole,
@@ -64,6 +63,7 @@ function recover(turn: Turn): void {
 
 /** Takes in what only the damaged storage had: each entry that continues what is known by now. */
 function salvage(turn: Turn): void {
+  if (turn.held.salvage.length === 0) return;
   const {shape} = turn.replica.kind;
   for (const entry of turn.held.salvage) {
     const {head, document: delta} = decodeEntry(shape, entry);
@@ -73,13 +73,14 @@ function salvage(turn: Turn): void {
     // Behind a last word that was spoken meanwhile nothing continues.
     if (!author || isGone(author) || !coversVector(document.vector, delta.since)) continue;
     const joined = joinEvent(shape, document, delta, turn.held.forgotten, head.replica);
-    deliver(turn, head.replica);
     turn.emit({type: 'append', rows: [{entry, note: undefined}]});
     turn.update({document: joined, end: turn.held.end + 1});
     if (head.mark) remember(turn, {...head.mark, dot: head, time: head.time});
   }
   turn.update({salvage: [], time: observe(turn.held.time, turn.held.document.latest, turn.around.nowMs)});
   turn.gossip({type: 'wrote', vector: turn.held.document.vector});
+  // Nobody else may have it: it is passed on to everybody once, and from then on its authors' business again.
+  turn.gossip({type: 'handOver'});
 }
 
 function arrive(turn: Turn): void {

@@ -42,6 +42,8 @@ export interface Peer {
   readonly staged: Staged | undefined;
   /** Unreachable regions that it has been told of. */
   readonly told: readonly string[];
+  /** As whom it spoke last: another one there has another storage. */
+  readonly speaker: ReplicaId | undefined;
 }
 
 export interface Gossip {
@@ -67,6 +69,7 @@ export type GossipEvent =
   | {
       readonly type: 'heard';
       readonly region: string;
+      readonly speaker?: ReplicaId;
       readonly vector: VersionVector;
       readonly known: VersionVector;
       readonly pull: VersionVector | undefined;
@@ -138,6 +141,7 @@ const STRANGER: Peer = {
   pulling: 'no',
   staged: undefined,
   told: [],
+  speaker: undefined,
 };
 
 const ABSENT: Peer = {...STRANGER, status: 'absent', vector: EMPTY_VECTOR};
@@ -222,7 +226,7 @@ function take(gossip: Gossip, event: GossipEvent, {nowMs, random}: Surroundings)
         own: gossip.own.filter(id => !event.ids.includes(id)),
       };
     case 'handOver':
-      return mapPeers(gossip, peer => (peer.status === 'present' ? {...peer, relay: true} : peer));
+      return mapPeers(gossip, peer => (['present', 'unheard'].includes(peer.status) ? {...peer, relay: true} : peer));
     case 'members':
       return event.regions.reduce(
         (next, region) =>
@@ -288,17 +292,22 @@ function hear(gossip: Gossip, event: GossipEvent & {type: 'heard'}): Gossip {
     (next, region) => withPeer(next, region, peer => ({...peer, vector: EMPTY_VECTOR, confirmed: false})),
     gossip,
   );
-  const heard = withPeer(anew, event.region, peer => ({
-    ...peer,
-    status: 'present',
-    // A pull says exactly what the peer has; a frame, what it has at least.
-    vector: event.pull ?? joinVectors(peer.vector ?? EMPTY_VECTOR, event.known),
-    staged: event.pull ? event.staged : peer.staged,
-    confirmed: peer.confirmed || event.pull !== undefined,
-    relay: peer.relay || event.pull !== undefined,
-    failures: 0,
-    retryAtMs: 0, // It speaks, so it can be reached.
-  }));
+  const heard = withPeer(anew, event.region, peer => {
+    const {speaker = peer.speaker} = event;
+    const isSame = peer.speaker === undefined || peer.speaker === speaker;
+    return {
+      ...peer,
+      status: 'present',
+      // A pull says exactly what the peer has; a frame, what it has at least.
+      vector: event.pull ?? joinVectors((isSame ? peer.vector : undefined) ?? EMPTY_VECTOR, event.known),
+      speaker,
+      staged: event.pull ? event.staged : peer.staged,
+      confirmed: (isSame && peer.confirmed) || event.pull !== undefined,
+      relay: peer.relay || event.pull !== undefined,
+      failures: 0,
+      retryAtMs: 0, // It speaks, so it can be reached.
+    };
+  });
   return event.relay.reduce(
     (next, region) =>
       withPeer(next, region, peer => (peer.status === 'present' || next.eager ? {...peer, relay: true} : peer)),
@@ -462,11 +471,16 @@ function pump(gossip: Gossip, {nowMs}: Surroundings): Step {
   return {gossip: {...next, armedAtMs: dueMs}, effects: [...effects, {type: 'arm', atMs: dueMs}]};
 }
 
-function sendTo(gossip: Gossip, to: string, peer: Peer): GossipEffect {
+/** What goes to a peer starts here: from what it has, as far as that is known, with own entries or, with `relay`, all. */
+export function dueTo(gossip: Gossip, to: string): {readonly cover: VersionVector; readonly relay: boolean} {
+  const {vector, relay} = gossip.peers.get(to)!;
   // A peer not yet asked is sent an empty frame that starts from everything: it answers with what it has. Such a `cover`
   // says nothing of what it holds, so it must not be relayed to on the strength of it.
-  const cover = peer.vector ?? gossip.vector;
-  const relay = (peer.relay || gossip.links.has(to)) && peer.vector !== undefined;
-  const {pull} = peer;
-  return {type: 'send', to, cover, relay, pull, unreached: unreached(gossip).filter(region => region !== to)};
+  if (vector === undefined) return {cover: gossip.vector, relay: false};
+  return {cover: vector, relay: relay || gossip.links.has(to)};
+}
+
+function sendTo(gossip: Gossip, to: string, {pull}: Peer): GossipEffect {
+  const lost = unreached(gossip).filter(region => region !== to);
+  return {type: 'send', to, ...dueTo(gossip, to), pull, unreached: lost};
 }

@@ -12,7 +12,14 @@ import {
 import type {Dot, ReplicaId} from '../crdt/dot.ts';
 import {isBeyondDrift, observe} from '../crdt/hybrid-clock.ts';
 import {canPatch, decodeRanges, digestsOf, encodeDigests, joinRanges, rangeSplits} from '../crdt/patch.ts';
-import {counterOf, EMPTY_VECTOR, joinVectors, type VersionVector, withDot} from '../crdt/version-vector.ts';
+import {
+  counterOf,
+  coversVector,
+  EMPTY_VECTOR,
+  joinVectors,
+  type VersionVector,
+  withDot,
+} from '../crdt/version-vector.ts';
 import {decodeEntry, decodeEntryHead, type EntryHead} from './entry.ts';
 import {admit, type Frame, knownOf, schemaHash} from './frame.ts';
 import {WINDOW_BYTES_MAX, WINDOW_BYTES_MIN} from './gossip.ts';
@@ -186,7 +193,8 @@ function vectorFor({held: {document, forgotten}}: Turn, named: VersionVector): V
 /** Takes in a state as a whole: what it says is in no log row here, so nobody is served from before it. */
 function takeState(turn: Turn, frame: Frame, {document, vector}: Merged): Answer {
   const {held, around} = turn;
-  if (!document) return {type: 'gap', vector: held.document.vector};
+  if (!document || !coversVector(withAllOf(held.document.vector, held.forgotten), frame.since))
+    return {type: 'gap', vector: held.document.vector};
   // A build that knows them reads them from the log, and no log reaches back behind a state that was taken in.
   if (document.opaque.size > 0 && document !== held.document)
     return {type: 'later', why: 'fields that only a newer build knows', afterMs: 60_000};
@@ -232,7 +240,17 @@ function hear(turn: Turn, frame: Frame, known: VersionVector, before: Document):
   const fresh = [...members(document).values()].filter(member => !isGone(member) && !all.has(member.replica));
   const regions = fresh.map(member => member.region);
   const anew = regions.filter(name => isDeserted(all, name));
-  turn.gossip({type: 'heard', region, vector: document.vector, known, pull, relay, staged, anew});
+  turn.gossip({
+    type: 'heard',
+    region,
+    speaker: frame.replica,
+    vector: document.vector,
+    known,
+    pull,
+    relay,
+    staged,
+    anew,
+  });
   if (regions.length > 0) turn.gossip({type: 'members', regions});
 }
 

@@ -46,7 +46,7 @@ export function create(turn: Turn, more: Partial<Notes> = {}): void {
     alarmAtMs: undefined,
     due: new Map(),
     gossip,
-    lease: COLD_LEASE,
+    lease: {...COLD_LEASE, isNewId: true},
     wanted: undefined,
     voids: [],
     stuckAt: undefined,

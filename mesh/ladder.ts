@@ -176,7 +176,7 @@ function beyond(turn: Turn, to: string, cover: VersionVector): Content | undefin
     if (changes.length <= mostBytes) return {entries: [], since, body: {type: 'changes', bytes: changes}};
     if (bytes > window) {
       const state = stateWithin(turn, to, bytes / 2);
-      if (state) return {entries: [], since: EMPTY_VECTOR, body: state};
+      if (state) return {entries: [], since, body: state};
     }
   }
   return {entries, since, body: ENTRIES};
@@ -197,7 +197,8 @@ function stateFor(turn: Turn, to: string, cover: VersionVector): Content | undef
   const {held} = turn;
   const document = documentTo(held, to);
   const {limits, shape} = turn.replica.kind;
-  const content = (body: Body): Content => ({entries: [], since: EMPTY_VECTOR, body});
+  // The state stands on nothing; but the keys beside it are those of events that the receiver lacks.
+  const content = (body: Body): Content => ({entries: [], since: sinceOf(cover, document.vector), body});
   const digests = held.digests.get(to);
   const isOffered = held.digests.has(to);
   if (isOffered) turn.update({digests: without(held.digests, to)});

@@ -33,13 +33,17 @@ export const COLD_LEASE: Lease = {
   dots: 0,
   block: 0,
   retryAtMs: 0,
+  isNewId: false,
 };
 
 export const counterHere = ({document, id}: Held): number => counterOf(document.vector, id);
 
-/** How many dots may be minted now. A replica that recovers has none to mint: it does not know yet what it is. */
+/**
+ * How many dots may be minted now. A replica that recovers has none to mint: it does not know yet what it is. Nor has one that
+ * the catalog does not list: whoever is put back to before it came could not find it, and would write what it has once more.
+ */
 export const dotsLeft = (held: Held): number =>
-  held.lease.status !== 'ready' || held.recovering ? 0 : held.lease.dots - counterHere(held);
+  held.lease.status !== 'ready' || held.recovering || !held.registered ? 0 : held.lease.dots - counterHere(held);
 
 /**
  * Sees to it that `want` dots can be minted, now or when the fence has answered. A block that is nearly used up is followed
@@ -48,16 +52,18 @@ export const dotsLeft = (held: Held): number =>
 export function demandDots(turn: Turn, want: number): boolean {
   const {held} = turn;
   const {lease} = held;
-  const left = dotsLeft(held);
+  const left = lease.dots - counterHere(held);
   if (lease.status === 'ready' && (left < want || (lease.block >= 16 && left < lease.block / 4)))
     requestMore(turn, want);
   else if (lease.status === 'cold' && turn.around.nowMs >= lease.retryAtMs) open(turn, want);
-  return left >= want;
+  return dotsLeft(held) >= want;
 }
 
 function open(turn: Turn, want: number): void {
-  const {id, session} = turn.held;
-  turn.update({lease: {...turn.held.lease, status: 'asking'}});
+  const {id, session, lease} = turn.held;
+  // A fence that was lost as well could not tell whether this is a copy from before the first dot.
+  if (session === 0 && counterHere(turn.held) === 0 && !lease.isNewId) return renew(turn);
+  turn.update({lease: {...lease, status: 'asking'}});
   // Should an alarm have been lost with what it was to send, the catalog still knows who else is there.
   if (!turn.replica.kind.eager && !turn.replica.kind.internal && counterHere(turn.held) > 0) turn.emit({type: 'list'});
   turn.callFence({type: 'open', replica: id, session, counter: counterHere(turn.held), want});
@@ -125,7 +131,7 @@ export function renew(turn: Turn): void {
   // What peers were known to have is of no use for this: they are asked anew, every one of them.
   const {peers} = held.gossip;
   const gossip = reopenGossip({...held.gossip, own}, [...peers.keys()], regionsOf(members(held.document)), 0);
-  turn.update({id, lastHeard: undefined, lease: {...COLD_LEASE, status: 'asking'}, gossip});
+  turn.update({id, lastHeard: undefined, lease: {...COLD_LEASE, status: 'asking', isNewId: true}, gossip});
   turn.callFence({type: 'replace', replica: id, before, want: 2});
 }
 

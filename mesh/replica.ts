@@ -11,7 +11,7 @@ import {counterOf, coversVector, type VersionVector} from '../crdt/version-vecto
 import {doChores} from './chores.ts';
 import {TRANSFER} from './entry.ts';
 import {granted} from './escrow.ts';
-import {isOverdue, isSettled, reopenGossip, STANDBY_MS} from './gossip.ts';
+import {dueTo, isOverdue, isSettled, reopenGossip, STANDBY_MS} from './gossip.ts';
 import {receive} from './intake.ts';
 import {create, found, listed} from './joining.ts';
 import {frameFor} from './ladder.ts';
@@ -19,7 +19,18 @@ import type {FenceAnswer} from './lease.ts';
 import {admitCommand, isConstrained, type LoadState, NO_LOAD} from './load.ts';
 import {isGone, isLive, members, regionsOf} from './membership.ts';
 import {type Answer, decodeAnswer, encodeRequest, type Request, type RightsRequest} from './message.ts';
-import {COLD_LEASE, counterHere, demandDots, hasLeftover, isOurs, leased, mint, release, renew} from './minting.ts';
+import {
+  COLD_LEASE,
+  counterHere,
+  demandDots,
+  FENCE_RETRY_MS,
+  hasLeftover,
+  isOurs,
+  leased,
+  mint,
+  release,
+  renew,
+} from './minting.ts';
 import {serve} from './requests.ts';
 import {sealedBy} from './succession.ts';
 import {tidy} from './tidying.ts';
@@ -348,7 +359,8 @@ function cleared(turn: Turn, {to, verdict, policyVersion}: ReplicaEvent & {type:
   if (verdict === 'failed') return turn.gossip({type: 'failed', region: to});
   if (verdict === 'absent') return turn.gossip({type: 'answered', region: to, answer: {type: 'absent'}, told});
   if (verdict === 'denied' || !turn.held.gossip.peers.has(to)) return;
-  const made = frameFor(turn, send);
+  // What was known of the peer when it was due may not be true any more, and what is here has grown.
+  const made = frameFor(turn, {...send, ...dueTo(turn.held.gossip, to)});
   if (!made) return turn.gossip({type: 'deferred', region: to, afterMs: UNTOLD_AGAIN_MS});
   const {frame, lane} = made;
   const purpose: Purpose = {type: 'frame', to, as: turn.held.id, told, isOffer: frame.body.type === 'offer'};
@@ -443,7 +455,8 @@ function answeredFrame(turn: Turn, purpose: Purpose & {type: 'frame'}, answer: A
 function registered(turn: Turn, ok: boolean): void {
   if (!turn.replica.held || turn.held.registered) return;
   turn.done('register');
-  if (!ok) return turn.plan('register', REGISTER_AGAIN_MS);
+  // Nothing is written here before it is listed, so somebody may be waiting.
+  if (!ok) return turn.plan('register', counterHere(turn.held) > 0 ? REGISTER_AGAIN_MS : FENCE_RETRY_MS);
   turn.note({registered: true});
   // Listed first, then asked who else is: of two that take each other for absent one finds the other.
   const isAlone = [...turn.held.gossip.peers.values()].every(({status}) => status === 'absent');

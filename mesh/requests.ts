@@ -185,6 +185,8 @@ function demandLease(turn: Turn, {arrivedMs}: Waiting, want: number): Attempt | 
   const deadlineMs = arrivedMs + LEASE_WAIT_MS_MAX;
   const {retryAtMs} = turn.held.lease;
   if (nowMs < deadlineMs) return until(retryAtMs > nowMs ? Math.min(deadlineMs, retryAtMs) : deadlineMs);
+  if (!turn.held.registered)
+    return refused(new Refusal('catalog-unreachable', 'the catalog of this region does not answer', {retryAfter: 1}));
   const why = 'what guards this replica against old copies of itself does not answer';
   return refused(new Refusal('fence-unreachable', why, {retryAfter: 1}));
 }

@@ -103,6 +103,8 @@ export interface Lease {
   readonly block: number;
   /** After a fence that could not be reached: not before this. */
   readonly retryAtMs: number;
+  /** The id was made by this instance: no copy of its storage can have used it. */
+  readonly isNewId: boolean;
 }
 
 /** What the one alarm also stands for. */

@@ -37,6 +37,7 @@ export const PROBLEMS = {
   internal: {status: 500, title: 'Internal error'},
   'storage-full': {status: 503, title: 'The storage takes no more'},
   'try-again': {status: 503, title: 'Not just now'},
+  'catalog-unreachable': {status: 503, title: 'The catalog here does not answer'},
   'fence-unreachable': {status: 503, title: 'What guards the replica here does not answer'},
   'replica-leaving': {status: 503, title: 'The replica here is being retired'},
   'replica-recovering': {status: 503, title: 'The replica here was lost and is being fetched'},

@@ -9,6 +9,7 @@ import {
   BACKOFF_MS_MAX,
   BACKOFF_PASSIVE_MS,
   createGossip,
+  dueTo,
   type GossipEffect,
   FAILURES_ACTIVE_MAX,
   isOwed,
@@ -74,7 +75,7 @@ class Subject {
     region: string,
     vector: VersionVector,
     known: VersionVector,
-    more: {pull?: VersionVector; relay?: string[]; anew?: string[]} = {},
+    more: {pull?: VersionVector; relay?: string[]; anew?: string[]; speaker?: ReplicaId} = {},
   ): this {
     return this.take({type: 'heard', region, vector, known, pull: undefined, relay: [], ...more});
   }
@@ -448,6 +449,35 @@ test('[REP34] who hangs on this replica gets everything, and what it writes is d
   subject.heard('apac', vectorOf(1, 2, 2), vectorOf(1, 2, 2));
   expect(subject.replica.own).toEqual([EU, AP]);
   expect(subject.sent).toMatchObject([{to: 'enam', cover: vectorOf(1, 2, 1), relay: false}]);
+});
+
+test('[REP35] what one storage has acknowledged is not taken for what the next one in its region holds', () => {
+  const subject = settled(vectorOf(4), ['enam']);
+  subject.heard('enam', vectorOf(4), vectorOf(1), {speaker: US});
+  subject.answered('enam', applied(vectorOf(4)));
+  subject.heard('enam', vectorOf(4), vectorOf(1), {speaker: US});
+  expect(subject.peer('enam')).toMatchObject({vector: vectorOf(4), confirmed: true});
+  subject.heard('enam', vectorOf(4, 0, 1), vectorOf(2, 0, 1), {speaker: AP});
+  expect(subject.peer('enam')).toMatchObject({vector: vectorOf(2, 0, 1), confirmed: false});
+  expect(subject.sent).toMatchObject([{to: 'enam', cover: vectorOf(2, 0, 1)}]);
+});
+
+test('[REP36] a frame is made of what is known of the peer when it goes, and a stranger is sent nothing but a question', () => {
+  const subject = fresh().wrote(1);
+  expect(dueTo(subject.replica, 'enam')).toEqual({cover: vectorOf(1), relay: false});
+  subject.wrote(3);
+  expect(dueTo(subject.replica, 'enam')).toEqual({cover: vectorOf(3), relay: false});
+  subject.heard('enam', vectorOf(3), vectorOf(1), {pull: vectorOf(1)});
+  expect(dueTo(subject.replica, 'enam')).toEqual({cover: vectorOf(1), relay: true});
+});
+
+test('[REP37] whoever hands over passes everything on once, also to those who have not been heard of yet', () => {
+  const subject = new Subject(createGossip(self(vectorOf(1, 1)), ['enam'])).take({type: 'handOver'});
+  expect(subject.sent).toMatchObject([{to: 'enam', relay: true}]);
+  subject.answered('enam', applied(vectorOf(1)));
+  expect(subject.sent).toMatchObject([{to: 'enam', cover: vectorOf(1), relay: true}]);
+  subject.answered('enam', applied(vectorOf(1, 1)));
+  expect(subject.peer('enam').relay).toBe(false);
 });
 
 const region = fc.constantFrom(...PEERS, 'nowhere');

@@ -205,3 +205,9 @@ test('[ADM9] more than the budget is put off for as long as that takes, and noth
   receiver.nowMs += 1;
   expect(receiver.take(EMPTY_FRAME, 1).type).toBe('applied');
 });
+
+test('[ADM10] a state is taken in only by who has all whose keys are not beside it', () => {
+  const state = {type: 'state', bytes: encodeState(SHAPE, EMPTY_DOCUMENT)} as const;
+  expect(new Receiver().take(frameOf(state, {since: new Map([[SENDER, 1]])})).type).toBe('gap');
+  expect(new Receiver().take(frameOf(state)).type).toBe('applied');
+});

@@ -33,6 +33,8 @@ function after(document: Document, replica: ReplicaId, write: (draft: Draft) => 
 const joined = (document: Document, replica: ReplicaId, region: string, role: Role = 'member'): Document =>
   after(document, replica, draft => setRole(draft, {region, replica, role}, 1));
 
+const request = {id: 1, minVersion: undefined, waitMs: undefined, level: {type: 'local'}} as const;
+
 const taken = (replica: Replica, event: ReplicaEvent) => step(replica, event, aroundOf([]));
 
 function cut(sim: Simulator): void {
@@ -151,12 +153,36 @@ test('[REC6] an old state does not bring back whom everybody has forgotten, nor 
 
 test('[REC7] only a member mints events', () => {
   const opened = openedWith(SHAPE, [], joined(EMPTY_DOCUMENT, US, 'enam'));
-  const lease = {status: 'ready', session: 1, dots: 8, block: 8, retryAtMs: 0} as const;
+  const lease = {status: 'ready', session: 1, dots: 8, block: 8, retryAtMs: 0, isNewId: false} as const;
   const replica: Replica = {...opened, held: {...opened.held!, lease, leaving: {}}};
-  const request = {id: 1, minVersion: undefined, waitMs: undefined, level: {type: 'local'}} as const;
   const {effects} = taken(replica, {type: 'fence', request, region: 'enam', lost: false});
   expect(effects).toContainEqual(
     expect.objectContaining({type: 'reply', outcome: expect.objectContaining({type: 'refused'})}),
   );
   expect(effects.map(({type}) => type)).not.toContain('append');
+});
+
+test('[FEN12] nothing is written in a region before the catalog lists it, and then what waited for that is', () => {
+  const sim = new Simulator({seed: 5, regions: 2, type: ITEM});
+  const [west] = sim.regions as [string, string];
+  sim.world.faults = {...NO_FAULTS, registerFailsPercent: 100};
+  const told: Outcome[] = [];
+  sim.command(west, 'receive', {quantity: 8}, outcome => told.push(outcome));
+  sim.run(15_000);
+  expect(told.length).toBeGreaterThan(0);
+  for (const outcome of told) expect(outcome).toMatchObject({type: 'refused', refusal: {code: 'catalog-unreachable'}});
+  expect(sim.host(west).held!.end).toBe(0);
+  sim.command(west, 'receive', {quantity: 2}, outcome => told.push(outcome));
+  sim.world.faults = NO_FAULTS;
+  sim.rest();
+  expect(told.at(-1)).toMatchObject({type: 'done'});
+  expect(sim.view(west).stock).toBe(2);
+});
+
+test('[FEN13] a storage that was made and never written takes a new id when it is opened again', () => {
+  const opened = openedWith(SHAPE, []);
+  const command = (replica: Replica) =>
+    taken(replica, {type: 'command', request: {...request, mark: undefined}, ageMs: 0}).effects;
+  expect(command({...opened, held: {...opened.held!, session: 0}})).toContainEqual({type: 'rename', id: US});
+  expect(command(opened)).not.toContainEqual({type: 'rename', id: US});
 });

@@ -287,7 +287,7 @@ export class Host {
     try {
       const {document, forgotten} = copy.load(shape);
       // As with messages: see `#carry`.
-      if (oracle.isOutlived(document.vector, reminted!)) return world.count('outlived every storage');
+      if (oracle.isOutlived(document.vector, reminted!)) return world.count('copy outlived every storage');
       this.#replaceStore(copy.copy(), 'rolled back', document.vector, forgotten);
     } catch (error) {
       if (!(error instanceof ReplicaDamaged)) throw error; // It was spoilt before it was copied.
@@ -666,7 +666,7 @@ export class Host {
     world.carry('request', this.region, to, () => {
       // A last word is spoken under its predecessor's next dot. Once every storage that had one was lost another may be spoken,
       // and a message from before that outlived them all is the one thing that could tell.
-      if (oracle.reminted !== reminted) return world.count('outlived every storage');
+      if (oracle.reminted !== reminted) return world.count('message outlived every storage');
       hosts.get(to)!.exchange(bytes, answered => world.carry('answer', to, this.region, () => finish(answered)));
     });
   }

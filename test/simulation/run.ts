@@ -63,6 +63,7 @@ async function runAll(first: number, count: number, jobs: number, tellsCounts: b
     hash = [(hash[0] + done.hash[0]) >>> 0, (hash[1] + done.hash[1]) >>> 0];
     for (const [name, times] of done.counts) counts.set(name, (counts.get(name) ?? 0) + times);
     for (const {seed, kind} of done.failures) {
+      console.error(`seed ${seed}: ${kind}`);
       const known = kinds.get(kind) ?? {times: 0, seeds: []};
       known.times++;
       known.seeds = [...known.seeds, seed].sort((x, y) => x - y).slice(0, SEEDS_SHOWN_MAX);
