@@ -16,7 +16,7 @@ const NOTHING: Amounts = VersionedMap.empty();
 
 /**
  * What the event added to counters: its delta holds running totals, so it does not say. `before` is what it was made from.
- * To be kept beside the event by its author, and never sent; undefined when it counted nothing.
+ * To be kept beside the event, for whoever takes it back; undefined when it counted nothing.
  */
 export function amountsOf(
   shape: Shape,

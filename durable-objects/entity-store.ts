@@ -51,8 +51,7 @@ const sha256 = (...parts: (Uint8Array | string)[]): Uint8Array => {
 
 export const digestOf = (shape: Shape, document: Document): string => toHex(sha256(encodeState(shape, document)));
 
-const hashOf = (before: Uint8Array, entry: Uint8Array, note: Uint8Array | undefined): Uint8Array =>
-  note ? sha256(before, entry, note) : sha256(before, entry);
+const hashOf = (before: Uint8Array, entry: Uint8Array): Uint8Array => sha256(before, entry);
 
 /** Of a part: it says nothing of the others. */
 const PART = partOf(EMPTY_VECTOR);
@@ -94,7 +93,7 @@ export class EntityStore implements Log {
       case 'create':
         return this.#create(identity, effect.id, effect.notes);
       case 'append':
-        for (const {entry, note} of effect.rows) this.#append(entry, note);
+        for (const entry of effect.entries) this.#append(entry);
         return;
       case 'note':
         return this.#putNotes(effect.notes);
@@ -126,7 +125,7 @@ export class EntityStore implements Log {
 
   #create(identity: Identity, id: ReplicaId, notes: Notes): void {
     this.#sql.exec(`
-      create table if not exists log (seq integer primary key, entry blob not null, note blob, hash blob not null);
+      create table if not exists log (seq integer primary key, entry blob not null, hash blob not null);
       create table if not exists state (path text primary key, code integer not null, bytes blob not null) without rowid;
       create table if not exists marks (seq integer primary key, marks blob not null);
       create table if not exists chunks (way integer not null, at integer not null, bytes blob not null, primary key (way, at)) without rowid;
@@ -139,15 +138,9 @@ export class EntityStore implements Log {
   }
 
   /** The one billed row of a command. */
-  #append(entry: Uint8Array, note: Uint8Array | undefined): void {
-    const next = {seq: this.#end.seq + 1, hash: hashOf(this.#end.hash, entry, note)};
-    this.#sql.exec(
-      'insert into log (seq, entry, note, hash) values (?, ?, ?, ?)',
-      next.seq,
-      entry,
-      note ?? null,
-      next.hash,
-    );
+  #append(entry: Uint8Array): void {
+    const next = {seq: this.#end.seq + 1, hash: hashOf(this.#end.hash, entry)};
+    this.#sql.exec('insert into log (seq, entry, hash) values (?, ?, ?)', next.seq, entry, next.hash);
     this.#end = next;
   }
 
@@ -305,14 +298,14 @@ export class EntityStore implements Log {
 
   after(seq: number, limit: number): readonly LogRow[] {
     const rows = this.#sql
-      .exec('select seq, entry, note, hash from log where seq >= ? order by seq limit ?', seq, limit + 1)
+      .exec('select seq, entry, hash from log where seq >= ? order by seq limit ?', seq, limit + 1)
       .toArray()
       .map(rowOf);
     // The row before comes along for its hash, if it is still there.
     const first = rows[0]?.seq === seq ? rows.shift() : undefined;
     let before = first?.hash ?? this.#hashBefore(rows[0]?.seq);
     for (const row of rows.slice(0, limit)) {
-      if (before && !sameBytes(row.hash, hashOf(before, row.entry, row.note)))
+      if (before && !sameBytes(row.hash, hashOf(before, row.entry)))
         throw this.#damaged(`log row ${row.seq} does not follow from the one before`);
       before = row.hash;
     }
@@ -330,7 +323,7 @@ export class EntityStore implements Log {
 
   before(seq: number, limit: number): readonly LogRow[] {
     return this.#sql
-      .exec('select seq, entry, note, hash from log where seq < ? order by seq desc limit ?', seq, limit)
+      .exec('select seq, entry, hash from log where seq < ? order by seq desc limit ?', seq, limit)
       .toArray()
       .map(rowOf);
   }
@@ -351,7 +344,7 @@ export class EntityStore implements Log {
   /** For those who look at the log as it is. */
   rowsAfter(seq: number, limit: number): readonly {seq: number; entry: Uint8Array; hash: Uint8Array}[] {
     return this.#sql
-      .exec('select seq, entry, note, hash from log where seq > ? order by seq limit ?', seq, limit)
+      .exec('select seq, entry, hash from log where seq > ? order by seq limit ?', seq, limit)
       .toArray()
       .map(rowOf);
   }
@@ -402,11 +395,11 @@ export class EntityStore implements Log {
     const forgotten = (this.#get('forgotten') ?? []) as ReplicaId[];
     for (;;) {
       const page = this.#sql
-        .exec('select seq, entry, note, hash from log where seq > ? order by seq limit ?', end.seq, PAGE_ROWS)
+        .exec('select seq, entry, hash from log where seq > ? order by seq limit ?', end.seq, PAGE_ROWS)
         .toArray()
         .map(rowOf);
       for (const row of page) {
-        if (row.seq !== end.seq + 1 || !sameBytes(row.hash, hashOf(end.hash, row.entry, row.note)))
+        if (row.seq !== end.seq + 1 || !sameBytes(row.hash, hashOf(end.hash, row.entry)))
           throw new ReplicaDamaged(`log row ${row.seq} does not follow from the one before`);
         const {head, document: delta} = decodeEntry(shape, row.entry);
         document = joinEvent(shape, document, delta, forgotten, head.replica);
@@ -514,9 +507,8 @@ export class EntityStore implements Log {
     try {
       id = this.#get('replica') as ReplicaId | undefined;
       let before: {seq: number; hash: Uint8Array} | undefined = {seq: 0, hash: FIRST_HASH};
-      for (const row of this.#sql.exec('select seq, entry, note, hash from log order by seq').toArray().map(rowOf)) {
-        const follows: boolean =
-          before?.seq === row.seq - 1 && sameBytes(row.hash, hashOf(before.hash, row.entry, row.note));
+      for (const row of this.#sql.exec('select seq, entry, hash from log order by seq').toArray().map(rowOf)) {
+        const follows: boolean = before?.seq === row.seq - 1 && sameBytes(row.hash, hashOf(before.hash, row.entry));
         if (follows) salvaged.push(row.entry);
         before = row;
       }
@@ -549,7 +541,6 @@ interface Row extends LogRow {
 const rowOf = (row: Record<string, SqlStorageValue>): Row => ({
   seq: Number(row.seq),
   entry: new Uint8Array(row.entry as ArrayBuffer),
-  note: row.note === null ? undefined : new Uint8Array(row.note as ArrayBuffer),
   hash: new Uint8Array(row.hash as ArrayBuffer),
 });
 

@@ -73,7 +73,7 @@ function salvage(turn: Turn): void {
     // Behind a last word that was spoken meanwhile nothing continues.
     if (!author || isGone(author) || !coversVector(document.vector, delta.since)) continue;
     const joined = joinEvent(shape, document, delta, turn.held.forgotten, head.replica);
-    turn.emit({type: 'append', rows: [{entry, note: undefined}]});
+    turn.emit({type: 'append', entries: [entry]});
     turn.update({document: joined, end: turn.held.end + 1});
     if (head.mark) remember(turn, {...head.mark, dot: head, time: head.time});
   }

@@ -19,6 +19,8 @@ export interface EntryHead extends EventHead {
   /** The command's name; `patch` for generic edits; system events begin with `$`. */
   readonly command: string;
   readonly mark?: IdempotencyMark;
+  /** By how much it raised counters (`amountsOf` in crdt/undo.ts), for whoever has to take it back: running totals do not say. */
+  readonly amounts?: Uint8Array;
 }
 
 export const JOIN = '$join';
@@ -34,12 +36,17 @@ export const isSystemEvent = (command: string): boolean => command.startsWith('$
 /** 1 was before deltas were partial states. */
 const FORMAT = 2;
 const HAS_MARK = 1;
+const HAS_AMOUNTS = 2;
+const FLAGS_AT = 1;
+
+/** Told beside a mark alone: nothing else is ever taken back. Builds before protocol 3 do not know them. */
+export const hasAmounts = (entry: Uint8Array): boolean => (entry[FLAGS_AT]! & HAS_AMOUNTS) > 0;
 
 /** Throws EncodeError when the entry would be larger than ENTRY_BYTES_MAX. */
 export function encodeEntry(shape: Shape, head: EntryHead, delta: EventDelta): Uint8Array {
   const writer = new Writer();
   writer.byte(FORMAT);
-  writer.byte(head.mark ? HAS_MARK : 0);
+  writer.byte((head.mark ? HAS_MARK : 0) + (head.mark && head.amounts ? HAS_AMOUNTS : 0));
   encodeReplica(writer, head.replica);
   writer.varint(head.counter);
   encodeTime(writer, head.time);
@@ -47,6 +54,7 @@ export function encodeEntry(shape: Shape, head: EntryHead, delta: EventDelta): U
   if (head.mark) {
     writer.string(head.mark.key);
     writer.raw(head.mark.fingerprint);
+    if (head.amounts) writer.bytes(head.amounts);
   }
   encodeDelta(writer, shape, delta);
   const bytes = writer.finish();
@@ -57,13 +65,14 @@ export function encodeEntry(shape: Shape, head: EntryHead, delta: EventDelta): U
 function readHead(reader: Reader): EntryHead {
   if (reader.byte() !== FORMAT) throw new DecodeError('unknown format of an entry');
   const flags = reader.byte();
-  if (flags > HAS_MARK) throw new DecodeError('unknown flags of an entry');
+  if (flags > HAS_MARK + HAS_AMOUNTS || flags === HAS_AMOUNTS) throw new DecodeError('unknown flags of an entry');
   const replica = decodeReplica(reader);
   const counter = reader.varint();
   if (counter === 0) throw new DecodeError('counters start at 1');
   const head = {replica, counter, time: decodeTime(reader), command: reader.string()};
   if (flags === 0) return head;
-  return {...head, mark: {key: reader.string(), fingerprint: reader.raw(FINGERPRINT_BYTES).slice()}};
+  const mark = {key: reader.string(), fingerprint: reader.raw(FINGERPRINT_BYTES).slice()};
+  return flags === HAS_MARK ? {...head, mark} : {...head, mark, amounts: reader.bytes().slice()};
 }
 
 export const decodeEntryHead = (bytes: Uint8Array): EntryHead => readHead(new Reader(bytes));

@@ -6,6 +6,7 @@ import type {Shape} from '../crdt/document.ts';
 import type {Dot, ReplicaId} from '../crdt/dot.ts';
 import {counterOf, type VersionVector, withDot} from '../crdt/version-vector.ts';
 import {readRun, writeRun} from './entry-run.ts';
+import {hasAmounts} from './entry.ts';
 import {decodeMarks, encodeMarks, type Mark} from './keys.ts';
 
 export const FRAME_BYTES_MAX = 256 * 1024;
@@ -119,7 +120,8 @@ export function encodeFrame(frame: Frame): Uint8Array {
   const writer = new Writer();
   const isRun = frame.entries.length > 1;
   writer.byte(PROTOCOL);
-  writer.byte(isRun ? PROTOCOL : OLDEST_PROTOCOL); // The least reader: the oldest protocol that understands this frame.
+  // The least reader: the oldest protocol that understands this frame.
+  writer.byte(isRun || frame.entries.some(hasAmounts) ? PROTOCOL : OLDEST_PROTOCOL);
   writer.byte((frame.pull ? PULL : 0) + (isRun ? RUN : 0));
   writer.varint(frame.schemaHash);
   writer.varint(frame.policyVersion);

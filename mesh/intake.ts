@@ -172,7 +172,7 @@ function takeEntries(turn: Turn, frame: Frame): Answer {
     return {type: 'later', why: 'stamped further ahead than clocks may drift', afterMs: 60_000};
   const {document} = admitted;
   if (entries.length > 0) {
-    turn.emit({type: 'append', rows: entries.map(({bytes}) => ({entry: bytes, note: undefined}))});
+    turn.emit({type: 'append', entries: entries.map(({bytes}) => bytes)});
     turn.emit({type: 'changed'});
   }
   let {time} = held;

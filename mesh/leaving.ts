@@ -1,7 +1,7 @@
 // Leaves when it was told to: names an heir, and goes once everybody who stays has all that it had.
 import {LEAVE} from './entry.ts';
 import {Refusal} from '../crdt/refusal.ts';
-import {sameVector} from '../crdt/version-vector.ts';
+import {coversVector, sameVector} from '../crdt/version-vector.ts';
 import {epochOf, heirOf, isGone, isLive, type Member, members} from './membership.ts';
 import {counterHere, demandDots, mintLeave, renew} from './minting.ts';
 import type {Held, Retirement, Turn} from './turn.ts';
@@ -42,8 +42,10 @@ export function leave(turn: Turn): void {
   const {vector} = held.document;
   const heldBy = waitedFor.filter(member => {
     const peer = held.gossip.peers.get(member.region);
-    // What it had is here too, so it had not left itself when it had this replica's last word.
-    return peer?.status === 'present' && peer.confirmed && sameVector(peer.vector!, vector);
+    if (peer?.status !== 'present' || !peer.confirmed) return false;
+    // What it had is here too, so it had not left itself when it had this replica's last word. One that never said a word is
+    // told nothing new, so it must not wait for that.
+    return self ? sameVector(peer.vector!, vector) : coversVector(peer.vector!, vector);
   });
   if (heldBy.length < waitedFor.length) {
     const peers = waitedFor.flatMap(member => held.gossip.peers.get(member.region) ?? []);

@@ -151,11 +151,11 @@ export function mint(
   const head = {replica, counter, time, ...(as === undefined && held.lastHeard && {lastHeard: held.lastHeard})};
   const delta = run(head);
   if (!delta) return undefined;
-  const entry = encodeEntry(shape, {...delta.head, command, ...(mark && {mark})}, delta);
-  const note = mark && amountsOf(shape, held.document, delta);
+  const amounts = mark && amountsOf(shape, held.document, delta);
+  const entry = encodeEntry(shape, {...delta.head, command, ...(mark && {mark}), ...(amounts && {amounts})}, delta);
   const document = withoutForgotten(shape, join(shape, held.document, documentOf(delta)));
   if (as !== undefined) deliver(turn, as);
-  turn.emit({type: 'append', rows: [{entry, note}]});
+  turn.emit({type: 'append', entries: [entry]});
   turn.update({document, time, end: held.end + 1, ...(as === undefined && {lastHeard: document.vector})});
   if (mark) remember(turn, {...mark, dot: {replica, counter}, time});
   turn.gossip({type: 'wrote', vector: document.vector});

@@ -10,8 +10,6 @@ import type {Keys, Mark} from './keys.ts';
 export interface LogRow {
   readonly seq: number;
   readonly entry: Uint8Array;
-  /** What the entry does not tell and only its origin needs, to take it back (crdt/undo.ts). */
-  readonly note: Uint8Array | undefined;
 }
 
 /** From where on the log tells everything: rows up to `seq` are dropped, or are of before a state that was taken in whole. */
@@ -67,7 +65,7 @@ export interface Pinned {
 export type StoreEffect =
   | {readonly type: 'create'; readonly id: ReplicaId; readonly notes: Notes}
   /** One row for each entry: the one billed row of a command. */
-  | {readonly type: 'append'; readonly rows: readonly Omit<LogRow, 'seq'>[]}
+  | {readonly type: 'append'; readonly entries: readonly Uint8Array[]}
   | {readonly type: 'note'; readonly notes: Partial<Notes>}
   /** The storage goes on under another id. */
   | {readonly type: 'rename'; readonly id: ReplicaId}

@@ -1,18 +1,16 @@
 // Takes back what is void: an event whose key another event has, too. Its origin does it, or the heir of its origin.
 import {decodeEntry, decodeEntryHead, TRANSFER, UNDO, FINGERPRINT_BYTES} from './entry.ts';
 import * as bounded from '../crdt/bounded-counter.ts';
-import {type Delta, type Document, EMPTY_DOCUMENT, fieldState, join as joinDocuments} from '../crdt/document.ts';
-import {type Exact, sum} from '../crdt/exact.ts';
+import {fieldState} from '../crdt/document.ts';
+import type {Exact} from '../crdt/exact.ts';
 import {Draft, type DraftHead} from '../crdt/draft.ts';
 import type {Dot, ReplicaId} from '../crdt/dot.ts';
 import {Refusal} from '../crdt/refusal.ts';
-import {amountsOf, undo} from '../crdt/undo.ts';
-import {coversDot, joinVectors, withDot} from '../crdt/version-vector.ts';
+import {undo} from '../crdt/undo.ts';
 import {undoKey} from './keys.ts';
 import {heirOf, members} from './membership.ts';
 import {demandDots, mint} from './minting.ts';
 import {ask, lackOf} from './requests.ts';
-import type {LogRow} from './store.ts';
 import type {Held, Turn} from './turn.ts';
 
 const PAGE_ROWS = 256;
@@ -45,8 +43,7 @@ export function undoEvent(turn: Turn, dot: Dot): boolean {
     const {head, document} = decodeEntry(shape, row.entry);
     const run = (draftHead: DraftHead) => {
       const draft = new Draft(shape, turn.held.document, draftHead);
-      const amounts = row.note ?? (as === undefined ? undefined : amountsIn(turn, row));
-      undo(shape, draft, {head, fields: document.fields, amounts});
+      undo(shape, draft, {head, fields: document.fields, amounts: head.amounts});
       return draft.finish();
     };
     const mark = {key, fingerprint: new Uint8Array(FINGERPRINT_BYTES)};
@@ -94,30 +91,4 @@ function rowOf(turn: Turn, {replica, counter}: Dot) {
     if (rows.length === 0) return undefined;
   }
   return undefined;
-}
-
-/**
- * What an event added to counters was noted by its author alone, and went with it. It can be told as long as everything that its
- * author had seen is in the log.
- */
-function amountsIn(turn: Turn, {seq, entry}: LogRow): Uint8Array | undefined {
-  const {shape} = turn.replica.kind;
-  const {head, document: event} = decodeEntry(shape, entry);
-  let seen = head.counter > 1 ? withDot(event.since, {...head, counter: head.counter - 1}) : event.since;
-  const past: Delta[] = [];
-  for (let [before, left] = [seq, UNDO_ROWS_MAX]; left > 0; left -= PAGE_ROWS) {
-    const rows = turn.around.log.before(before, PAGE_ROWS);
-    for (const row of rows) {
-      before = row.seq;
-      if (!coversDot(seen, decodeEntryHead(row.entry))) continue;
-      const {document} = decodeEntry(shape, row.entry);
-      past.push(document);
-      seen = joinVectors(seen, document.since);
-    }
-    if (rows.length === 0) break;
-  }
-  const isWhole = past.length === sum(seen.values());
-  if (!isWhole) return undefined;
-  const known = past.reverse().reduce<Document>((made, delta) => joinDocuments(shape, made, delta), EMPTY_DOCUMENT);
-  return amountsOf(shape, known, {head, fields: event.fields});
 }

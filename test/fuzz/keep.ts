@@ -5,6 +5,7 @@ import {join} from 'node:path';
 import fc from 'fast-check';
 import {Writer} from '../../crdt/bytes.ts';
 import {encodeVector} from '../../crdt/codec.ts';
+import {amountsOf} from '../../crdt/undo.ts';
 import {encodeEntry} from '../../mesh/entry.ts';
 import {encodeFrame, type Frame} from '../../mesh/frame.ts';
 import {encodeMarks} from '../../mesh/keys.ts';
@@ -44,10 +45,10 @@ const some = <T>(items: readonly T[], count: number): readonly T[] =>
 const script = fc.sample(scriptOf(EVERY_SUBJECT, 20), {seed: 7, numRuns: 12}).flat();
 const entries = play(EVERY_SUBJECT, script).events.flatMap((event, at) => {
   if (!event) return [];
-  const mark = at % 3 === 0 ? {mark: {key: `key ${at}`, fingerprint: new Uint8Array(8).fill(at)}} : {};
-  return [
-    encodeEntry(EVERY_SHAPE, {...event.head, command: ['patch', 'reserve', '$join'][at % 3]!, ...mark}, event.delta),
-  ];
+  const amounts = amountsOf(EVERY_SHAPE, event.before, event.delta);
+  const mark = {mark: {key: `key ${at}`, fingerprint: new Uint8Array(8).fill(at)}, ...(amounts && {amounts})};
+  const command = ['patch', 'reserve', '$join'][at % 3]!;
+  return [encodeEntry(EVERY_SHAPE, {...event.head, command, ...(at % 3 === 0 && mark)}, event.delta)];
 });
 
 /** One of each body with and without a pull. */

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {Reader, Writer} from '../../crdt/bytes.ts';
 import type {Dot} from '../../crdt/dot.ts';
-import {FINGERPRINT_BYTES, isSystemEvent} from '../../mesh/entry.ts';
+import {decodeEntryHead, FINGERPRINT_BYTES, isSystemEvent, JOIN} from '../../mesh/entry.ts';
 import {
   decodeMarks,
   encodeMarks,
@@ -16,6 +16,9 @@ import {
   undoKey,
   withMark,
 } from '../../mesh/keys.ts';
+import {inventoryItem} from '../../schema/entities/inventory-item.ts';
+import type {EntityType} from '../../schema/entity-type.ts';
+import {Simulator} from '../simulation/simulator.ts';
 import {damaged, decodedOr, IDS, mark, replicaId} from '../support/mesh-arbitraries.ts';
 
 const nameOf = ({replica, counter}: Dot): string => `${replica}:${counter}`;
@@ -191,4 +194,17 @@ test('[IDK7] a void event is taken back under a key of its own, which no command
   const marked = (byte: number) => ({key: 'k', fingerprint: new Uint8Array(FINGERPRINT_BYTES).fill(byte)});
   expect(sameFingerprint(marked(1), marked(1))).toBe(true);
   expect(sameFingerprint(marked(1), marked(2))).toBe(false);
+});
+
+test('[IDK8] an event that carries a key says by how much it raised counters, and no other event does', () => {
+  const sim = new Simulator({seed: 9, regions: 2, type: inventoryItem as EntityType});
+  const [west] = sim.regions as [string, string];
+  sim.command(west, 'receive', {quantity: 8});
+  sim.rest();
+  const {store} = sim.host(west);
+  const heads = store.before(store.end + 1, 10).map(({entry}) => decodeEntryHead(entry));
+  expect(heads.map(({command, mark, amounts}) => [command, Boolean(mark), Boolean(amounts)])).toEqual([
+    ['receive', true, true],
+    [JOIN, false, false],
+  ]);
 });

@@ -73,7 +73,7 @@ class Site {
     const notes = {permitted: [peer], registered: true, session: 0, leaving: undefined, usedMs: clock.nowMs};
     const effects: StoreEffect[] = [
       {type: 'create', id, notes: {...notes, recovering: false, forgotten: [], sealed: []}},
-      {type: 'append', rows: rows.map(({entry}) => ({entry, note: undefined}))},
+      {type: 'append', entries: rows.map(({entry}) => entry)},
       {type: 'checkpoint', document, time: document.latest, marks: []},
       {type: 'trim', seq: trimmed, base: {seq: trimmed, vector: before.vector}},
     ];

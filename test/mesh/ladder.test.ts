@@ -18,7 +18,7 @@ function turnAfter(events: number): Turn {
     const head = {replica: IDS[0], counter, time: {ms: counter, logical: 0}};
     const fields = new Map([['count', counters.increment(new Map(), IDS[0], counter)]]);
     const delta = {head, heard: new Map(), fields};
-    rows.push({seq: counter, entry: encodeEntry(SHAPE, {...head, command: 'count'}, delta), note: undefined});
+    rows.push({seq: counter, entry: encodeEntry(SHAPE, {...head, command: 'count'}, delta)});
     document = join(SHAPE, document, documentOf(delta));
   }
   return new Turn(openedWith(SHAPE, rows, document), aroundOf(rows));

@@ -182,7 +182,11 @@ test('[FEN12] nothing is written in a region before the catalog lists it, and th
 test('[FEN13] a storage that was made and never written takes a new id when it is opened again', () => {
   const opened = openedWith(SHAPE, []);
   const command = (replica: Replica) =>
-    taken(replica, {type: 'command', request: {...request, mark: undefined}, ageMs: 0}).effects;
+    taken(replica, {
+      type: 'command',
+      request: {...request, name: 'count', mark: undefined, run: () => undefined},
+      ageMs: 0,
+    }).effects;
   expect(command({...opened, held: {...opened.held!, session: 0}})).toContainEqual({type: 'rename', id: US});
   expect(command(opened)).not.toContainEqual({type: 'rename', id: US});
 });

@@ -233,7 +233,9 @@ export const PLANTED: readonly Planted[] = [
     bug: {
       stores: effects =>
         effects.map(effect =>
-          effect.type === 'append' && effect.rows.length > 1 ? {...effect, rows: effect.rows.slice(0, 1)} : effect,
+          effect.type === 'append' && effect.entries.length > 1
+            ? {...effect, entries: effect.entries.slice(0, 1)}
+            : effect,
         ),
     },
     foundWithin: 50,

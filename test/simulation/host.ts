@@ -204,7 +204,7 @@ export class Host {
     const short = (id: ReplicaId): string => id.slice(0, 4);
     const texts =
       effect.type === 'append'
-        ? effect.rows.map(({entry}) => {
+        ? effect.entries.map(entry => {
             const {replica, counter, command, mark} = decodeEntryHead(entry);
             return `keeps ${short(replica)}:${counter} ${command} ${mark?.key ?? ''}`;
           })

@@ -31,7 +31,7 @@ interface Checkpoint {
   readonly seq: number;
 }
 
-const rowOf = (seq: number, {entry, note}: Omit<LogRow, 'seq'>): Row => ({seq, entry, note, written: entry});
+const rowOf = (seq: number, entry: Uint8Array): Row => ({seq, entry, written: entry});
 
 export class MemoryStore implements Log {
   #id: ReplicaId | undefined;
@@ -85,7 +85,7 @@ export class MemoryStore implements Log {
         this.#notes = effect.notes;
         return;
       case 'append':
-        for (const row of effect.rows) this.#rows.push(rowOf(this.end + 1, row));
+        for (const entry of effect.entries) this.#rows.push(rowOf(this.end + 1, entry));
         return;
       case 'note':
         this.#notes = {...this.#notes!, ...effect.notes};

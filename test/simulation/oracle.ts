@@ -69,8 +69,8 @@ export class Oracle {
   readonly #damaged = new Set<string>();
   /** Events that a lost storage took with it. */
   readonly #lost = new Set<string>();
-  /** Events of a lost storage: what they added to counters was noted there alone, so nobody can take them back. */
-  readonly #noteless = new Set<string>();
+  /** Events of a lost storage: their rows may have been nowhere else, so perhaps nobody can take them back. */
+  readonly #rowless = new Set<string>();
   /** Keys of those among them whose dots have come again. */
   readonly #lostKeys = new Set<string>();
 
@@ -106,12 +106,12 @@ export class Oracle {
     this.#damaged.add(region);
     const left = this.#withForgotten(vector, forgotten);
     for (const [name, {head, by, seenIn}] of this.#minted) {
-      if (by === region && !coversDot(vector, head)) this.#noteless.add(name);
+      if (by === region && !coversDot(vector, head)) this.#rowless.add(name);
       if (!coversDot(left, head)) continue;
       // A copy may bring back what an earlier fault took.
       seenIn.add(region);
       this.#lost.delete(name);
-      if (by === region && coversDot(vector, head)) this.#noteless.delete(name);
+      if (by === region && coversDot(vector, head)) this.#rowless.delete(name);
     }
     for (const name of this.#takeFrom(region, left)) this.#lost.add(name);
   }
@@ -124,7 +124,7 @@ export class Oracle {
 
   /** A storage was dropped by its replica, which has left: what it held is with others. */
   #dropped(region: string): void {
-    for (const [name, {by}] of this.#minted) if (by === region) this.#noteless.add(name);
+    for (const [name, {by}] of this.#minted) if (by === region) this.#rowless.add(name);
     for (const name of this.#takeFrom(region, EMPTY_VECTOR)) {
       // Of those who are forgotten others hold what is left of it, without their dots.
       if (this.#forgotten.has(this.#minted.get(name)!.head.replica)) continue;
@@ -174,7 +174,7 @@ export class Oracle {
     for (const effect of effects)
       if (effect.type === 'create' || effect.type === 'drop') logged = EMPTY_VECTOR;
       else if (effect.type === 'append')
-        for (const {entry} of effect.rows) logged = this.#logged(region, entry, logged);
+        for (const entry of effect.entries) logged = this.#logged(region, entry, logged);
       else if (effect.type === 'checkpoint' && effect.base) logged = joinVectors(logged, effect.document.vector);
       else if (effect.type === 'trim')
         demand(effect.seq <= held.checkpointSeq, `${region} dropped rows that its state lacks`);
@@ -283,7 +283,7 @@ export class Oracle {
     const counts = ({head}: Minted, index: number): boolean => {
       const name = nameOfDot(head);
       if (undone.has(undoKey(head)) && (index > 0 || lost.has(head.mark!.key))) return false;
-      return index === 0 || isVoid.has(name) || this.#noteless.has(name);
+      return index === 0 || isVoid.has(name) || this.#rowless.has(name);
     };
     return sequentially(
       [...applied].flatMap(([key, events]) => {

@@ -86,8 +86,7 @@ const STORES = [
   ['on SQLite', sqlite],
 ] as const satisfies readonly (readonly [string, () => Store])[];
 
-const rowsOf = (rows: readonly LogRow[]) =>
-  rows.map(({seq, entry, note}) => [seq, toHex(entry), note && toHex(note)] as const);
+const rowsOf = (rows: readonly LogRow[]) => rows.map(({seq, entry}) => [seq, toHex(entry)] as const);
 
 /** All that a replica can learn of its disk. */
 function learned(store: Store) {
@@ -131,7 +130,7 @@ function performed(
       const {head, delta, received} = event;
       const mark = size > 3 ? {key: `key-${at}`, fingerprint: new Uint8Array(8).fill(size)} : undefined;
       const entry = encodeEntry(SHAPE, {...head, command: 'do', ...(mark && {mark})}, delta);
-      now.apply([{type: 'append', rows: [{entry, note: size > 2 ? bytes : undefined}]}]);
+      now.apply([{type: 'append', entries: [entry]}]);
       document = join(SHAPE, document, received);
       if (head.time.ms > time.ms || (head.time.ms === time.ms && head.time.logical > time.logical)) ({time} = head);
       if (mark) fresh.push({...mark, dot: {replica: head.replica, counter: head.counter}, time: head.time});
@@ -221,7 +220,7 @@ test.each(STORES)(
       let document = EMPTY_DOCUMENT;
       for (const [index, {head, delta, received}] of events.entries()) {
         const entry = encodeEntry(SHAPE, {...head, command: 'do'}, delta);
-        store.apply([{type: 'append', rows: [{entry, note: undefined}]}]);
+        store.apply([{type: 'append', entries: [entry]}]);
         document = join(SHAPE, document, received);
         // One checkpoint on the way and one at the end, so that the second writes only what has changed.
         if (index !== at % events.length && index !== events.length - 1) continue;

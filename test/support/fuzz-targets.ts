@@ -22,7 +22,7 @@ import {decodeTime} from '../../crdt/hybrid-clock.ts';
 import {decodeJson, encodeJson, type JsonValue} from '../../crdt/json-value.ts';
 import {decodeDigests, decodeRanges, differing, encodeDigests, encodeRanges, joinRanges} from '../../crdt/patch.ts';
 import {StreamDecoder} from '../../crdt/stream.ts';
-import {decodeAmounts} from '../../crdt/undo.ts';
+import {amountsOf, decodeAmounts} from '../../crdt/undo.ts';
 import {coversVector, joinVectors} from '../../crdt/version-vector.ts';
 import {decodeEntry, decodeEntryHead, encodeEntry} from '../../mesh/entry.ts';
 import {type Body, decodeFrame, encodeFrame, type Frame, PROTOCOL} from '../../mesh/frame.ts';
@@ -345,17 +345,12 @@ const JSON_VALUES: readonly JsonValue[] = [
 ];
 
 const VECTORS = DOCUMENTS.map(({vector}) => written(writer => encodeVector(writer, vector)));
-const ENTRIES = EVENTS.map(({head, delta}, at) =>
-  encodeEntry(
-    EVERY_SHAPE,
-    {
-      ...head,
-      command: ['patch', 'reserve', '$join'][at % 3]!,
-      ...(at % 2 === 0 ? {mark: {key: `key ${at % 7}`, fingerprint: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)}} : {}),
-    },
-    delta,
-  ),
-);
+const ENTRIES = EVENTS.map(({head, delta, before}, at) => {
+  const amounts = amountsOf(EVERY_SHAPE, before, delta);
+  const mark = {key: `key ${at % 7}`, fingerprint: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)};
+  const command = ['patch', 'reserve', '$join'][at % 3]!;
+  return encodeEntry(EVERY_SHAPE, {...head, command, ...(at % 2 === 0 && {mark, ...(amounts && {amounts})})}, delta);
+});
 export const MARKS: readonly Mark[] = EVENTS.slice(0, 12).map(({head}, at) => ({
   key: ['', 'key', 'é', '\u0000undo x'][at % 4]! + at,
   fingerprint: new Uint8Array(8).fill(at),

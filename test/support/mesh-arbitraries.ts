@@ -45,8 +45,9 @@ export const entryHead: fc.Arbitrary<EntryHead> = fc
     time,
     command: text,
     mark: fc.option(fc.record({key: text, fingerprint}), {nil: undefined}),
+    amounts: fc.option(fc.uint8Array({maxLength: 9}), {nil: undefined}),
   })
-  .map(({mark, ...head}) => (mark ? {...head, mark} : head));
+  .map(({mark, amounts, ...head}) => ({...head, ...(mark && {mark, ...(amounts && {amounts})})}));
 
 /** Adds to a set and moves a counter, as one event of `head`. */
 export function deltaOf(head: EntryHead, tags: readonly string[], by: number): EventDelta {

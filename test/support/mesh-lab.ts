@@ -203,7 +203,7 @@ export class LabNode {
     for (const effect of effects) {
       this.#lab.count(
         effect.type === 'append' ? 'row' : effect.type,
-        effect.type === 'append' ? effect.rows.length : 1,
+        effect.type === 'append' ? effect.entries.length : 1,
       );
       if (effect.type === 'create') this.notes = effect.notes;
       if (effect.type === 'note' && this.notes) this.notes = {...this.notes, ...effect.notes};
