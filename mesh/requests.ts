@@ -327,13 +327,14 @@ function hasOnDisk({status, confirmed, vector: theirs}: Peer, {done, vector}: Wa
 }
 
 /**
- * Its storage is dropped once everybody else has what it had: what it acknowledged on its way out does not count, nor when
- * another one has come to be there since, of which it knew nothing.
+ * A storage is dropped once everybody else has what it had: what it acknowledged on its way out does not count, nor before it is
+ * a member, nor when another one has come to be there since, of which it knew nothing.
  */
 function isStillThere({document, gossip}: Held, region: string): boolean {
-  const there = [...members(document).values()].filter(member => member.region === region);
   const seen = gossip.peers.get(region)?.vector ?? EMPTY_VECTOR;
-  return there.length === 0 || there.some(member => !isGone(member) && counterOf(seen, member.replica) > 0);
+  return [...members(document).values()].some(
+    member => member.region === region && !isGone(member) && counterOf(seen, member.replica) > 0,
+  );
 }
 
 // Rights.

@@ -450,7 +450,7 @@ export const PLANTED: readonly Planted[] = [
   {
     name: 'counts regions that have not answered',
     faults: {wipes: 0, rollbacks: 0, clones: 0, spoils: 0},
-    bug: believing((_, {leaving}) => leaving === undefined),
+    bug: believing(({type}, {leaving}) => type === 'command' && leaving === undefined),
     foundWithin: 50,
     as: /a reply says that \d regions/,
   },

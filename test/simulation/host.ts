@@ -676,7 +676,10 @@ export class Host {
     const {nowMs} = this.#stage.world;
     const recent = (this.#sentAtMs.get(region) ?? []).filter(atMs => atMs > nowMs - 1_000);
     this.#sentAtMs.set(region, [...recent, nowMs]);
-    const gone = this.held ? [...members(this.held.document).values()].filter(isGone).length : 0;
+    // Each that has gone is sealed, spoken for, folded and forgotten, and each time everybody is told.
+    const gone = this.held
+      ? this.held.forgotten.length + [...members(this.held.document).values()].filter(isGone).length
+      : 0;
     demand(recent.length < FRAMES_PER_SECOND_MAX + gone, `${this.region} sends ${region} one frame after another`);
   }
 }
