@@ -23,9 +23,11 @@ export function takeBack(turn: Turn): void {
   if (turn.held.stuckAt === turn.held.document) return;
   for (const dot of turn.held.voids) {
     const {held} = turn;
-    // A predecessor's are taken back before its last word, or in its name after that, by its heir alone.
-    const isHeir = isLeft(held, dot.replica) && heirOf(members(held.document), dot.replica) === held.id;
-    if (dot.replica !== held.id && !isHeir) continue;
+    // Each takes back its own before its last word; after that its heir alone does, in its name.
+    const isMine = isLeft(held, dot.replica)
+      ? heirOf(members(held.document), dot.replica) === held.id
+      : dot.replica === held.id;
+    if (!isMine) continue;
     if (!held.keys.has(undoKey(dot)) && !demandDots(turn, 1)) return;
     if (!undoEvent(turn, dot)) return turn.update({stuckAt: turn.held.document});
   }
