@@ -7,7 +7,7 @@ import {EMPTY_VECTOR, type VersionVector} from '../../crdt/version-vector.ts';
 import {ReplicaHost} from '../../mesh/host.ts';
 import {fence, type FenceAnswer, type FenceRecord, type FenceRequest} from '../../mesh/lease.ts';
 import {decodeEntryHead} from '../../mesh/entry.ts';
-import {isGone, members} from '../../mesh/membership.ts';
+import {members} from '../../mesh/membership.ts';
 import {type Answer, decodeAnswer, decodeRequest, encodeAnswer, encodeRequest} from '../../mesh/message.ts';
 import {
   blankReplica,
@@ -676,10 +676,8 @@ export class Host {
     const {nowMs} = this.#stage.world;
     const recent = (this.#sentAtMs.get(region) ?? []).filter(atMs => atMs > nowMs - 1_000);
     this.#sentAtMs.set(region, [...recent, nowMs]);
-    // Each that has gone is sealed, spoken for, folded and forgotten, and each time everybody is told.
-    const gone = this.held
-      ? this.held.forgotten.length + [...members(this.held.document).values()].filter(isGone).length
-      : 0;
-    demand(recent.length < FRAMES_PER_SECOND_MAX + gone, `${this.region} sends ${region} one frame after another`);
+    // Each that goes is sealed, spoken for, folded and forgotten, and each time everybody is told.
+    const known = this.held ? this.held.forgotten.length + members(this.held.document).size : 0;
+    demand(recent.length < FRAMES_PER_SECOND_MAX + known, `${this.region} sends ${region} one frame after another`);
   }
 }
