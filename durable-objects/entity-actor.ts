@@ -5,9 +5,11 @@ import {toHex} from '../crdt/bytes.ts';
 import {fieldState} from '../crdt/document.ts';
 import type {ReplicaId} from '../crdt/dot.ts';
 import {Refusal} from '../crdt/refusal.ts';
+import {counterOf} from '../crdt/version-vector.ts';
 import {decodeEntryHead} from '../mesh/entry.ts';
 import {ReplicaHost} from '../mesh/host.ts';
 import {previewOf} from '../mesh/intake.ts';
+import type {FenceAnswer} from '../mesh/lease.ts';
 import {DEFER_MS_MAX, Lanes} from '../mesh/lanes.ts';
 import {members} from '../mesh/membership.ts';
 import {
@@ -19,7 +21,7 @@ import {
 } from '../mesh/message.ts';
 import {blankReplica, type Effect, openReplica, type Replica, type ReplicaEvent} from '../mesh/replica.ts';
 import {ReplicaDamaged, type StoreEffect} from '../mesh/store.ts';
-import type {Done, Outcome, Retirement} from '../mesh/turn.ts';
+import type {Done, Held, Outcome, Retirement} from '../mesh/turn.ts';
 import {toBase64url, versionToken} from '../mesh/version-token.ts';
 import type {Policy} from '../residency/policy.ts';
 import type {
@@ -41,6 +43,7 @@ import {decidePlace} from '../schema/placements-of.ts';
 import {catalog, holder, tenantConfiguration} from '../schema/system-types.ts';
 import {ClientSockets} from './client-sockets.ts';
 import {damageOf} from './damage.ts';
+import {regionsServing} from './directory.ts';
 import {type Identity, EntityStore} from './entity-store.ts';
 import {type Env, type Surroundings, surroundings} from './env.ts';
 import {markFor} from './idempotency.ts';
@@ -57,8 +60,8 @@ const lanes = new Lanes();
 /** No call to a fence next door takes this long while it lives. */
 const FENCE_CALL_MS_MAX = 2_000;
 
-/** An entity that is not here is looked for in the fence at most so often. */
-const LOOK_AGAIN_MS = 5_000;
+/** A replica that was lost is looked for in the other regions at most so often. */
+const RECOVER_AGAIN_MS = 5_000;
 
 /** Rows that are about to be dropped from a log, for whoever keeps them elsewhere; what it throws is logged, and they go. */
 export type Archive = (
@@ -87,7 +90,10 @@ export const createEntityActor = ({types, links, archive}: ActorOptions): Entity
     readonly #catalog = new RegionalCatalog(this.#policies, this.#peers);
     readonly #waiting = new Map<number, (outcome: Outcome) => void>();
     #requests = 0;
-    #lookAgainAtMs = 0;
+    #recoverAgainAtMs = 0;
+    /** The fence has told that no replica was here before this instance. */
+    #isFirst = false;
+    #asking: Promise<FenceAnswer> | undefined;
     #identity: Identity | undefined;
     #type: EntityType | undefined;
     #host: ReplicaHost | undefined;
@@ -137,8 +143,7 @@ export const createEntityActor = ({types, links, archive}: ActorOptions): Entity
 
     /** The replica, or the place for one. Where there is none yet, the policy is read first: it says whether one may be. */
     async #ready(call: Call): Promise<ReplicaHost> {
-      if (this.#identity && !isSamePlace(this.#identity, call))
-        this.#damage = new ReplicaDamaged('the storage is of another replica');
+      this.#checkPlace(call);
       if (this.#host?.replica.held && !this.#damage) return this.#host;
       const policies = await this.#policiesFor(call, true);
       if (this.#host?.replica.held && !this.#damage) return this.#host;
@@ -148,11 +153,17 @@ export const createEntityActor = ({types, links, archive}: ActorOptions): Entity
       const {address, place, tenantJurisdiction} = call;
       this.#identity = {address, place, tenantJurisdiction};
       this.#type = type;
-      const permitted = this.#peerRegions(call, policies);
+      const permitted = await this.#regionsToAsk(call, policies);
+      if (this.#host?.replica.held && !this.#damage) return this.#host;
       if (this.#damage) this.#rebuild(this.#damage, kindOf(type), permitted);
       else if (this.#host) this.#host.dispatch({type: 'policy', permitted});
       else this.#host = this.#hostOf(blankReplica(kindOf(type), place.region, permitted));
       return this.#host!;
+    }
+
+    #checkPlace(call: Call): void {
+      if (this.#identity && !isSamePlace(this.#identity, call))
+        this.#damage = new ReplicaDamaged('the storage is of another replica');
     }
 
     /** The damaged storage is put aside, and a replica without a past is filled from the others'. */
@@ -185,13 +196,22 @@ export const createEntityActor = ({types, links, archive}: ActorOptions): Entity
 
     /** The other regions that may hold this entity, nearest first. */
     #peerRegions(from: Located, policies: readonly Policy[]): readonly string[] {
-      const held = this.#replica?.held;
+      const held = from.address.type === tenantConfiguration.name ? this.#replica?.held : undefined;
+      if (!held) return this.#peers.regions(from, policies, []);
       // A tenant's configuration also goes on to where it once was: a region learns from it that it is no longer served.
-      const left = from.address.type === tenantConfiguration.name && held ? [...members(held.document).values()] : [];
+      const left = [...members(held.document).values()].map(({region}) => region);
+      // And one that was lost does not know its own policy: until it does, it is where it began to ask.
+      return this.#peers.regions(from, policies, held.recovering ? [...left, ...this.#replica!.permitted] : left);
+    }
+
+    /** Of a replica that is about to be. A tenant's configuration has no policy to go by then, so the directory says. */
+    async #regionsToAsk(call: Call, policies: readonly Policy[]): Promise<readonly string[]> {
+      const {address, place} = call;
+      if (address.type !== tenantConfiguration.name || this.#replica?.held) return this.#peerRegions(call, policies);
       return this.#peers.regions(
-        from,
+        call,
         policies,
-        left.map(member => member.region),
+        await regionsServing(this.#around.places, this.env, address.tenant, place.region),
       );
     }
 
@@ -336,43 +356,74 @@ export const createEntityActor = ({types, links, archive}: ActorOptions): Entity
       });
     }
 
-    async peek(call: Call): Promise<string | undefined> {
-      const held = this.#replica?.held;
-      if (!held || held.recovering) this.ctx.waitUntil(this.#lookForLoss(call));
-      return held && this.#type && toJson(viewOf(this.#type, held.document));
+    peek(call: Call): Promise<Reply<string | undefined>> {
+      return answer(async () => {
+        await this.#demandWhole(call);
+        const held = this.#replica?.held;
+        return held && toJson(viewOf(this.#type!, held.document));
+      });
     }
 
-    /** The platform's own entities come to be by frames alone, so nobody else would notice that one is gone. */
-    async #lookForLoss(call: Call): Promise<void> {
-      if (Date.now() < this.#lookAgainAtMs) return;
-      this.#lookAgainAtMs = Date.now() + LOOK_AGAIN_MS;
-      const told = await this.#around.fences.call(call.address, call.place, {type: 'ask'}).catch(() => undefined);
-      if (told?.type !== 'told' || told.replica === undefined) return;
-      const host = await this.#readyForPeers(call, this.#typeNamed(call.address.type), await this.#policiesFor(call));
+    /**
+     * Refuses where a replica was lost or is damaged, and has it fetched: one that was emptied must not pass for an empty
+     * entity. The platform's own entities come to be by frames alone, so nobody else would notice that one is gone.
+     */
+    async #demandWhole(call: Call): Promise<void> {
+      this.#checkPlace(call);
+      const held = this.#replica?.held;
+      const isBroken = this.#damage !== undefined || held?.recovering === true;
+      const isSure = this.#isFirst || (held !== undefined && !isNewcomer(held));
+      if (!isBroken && (isSure || !(await this.#wasHere(call)))) return;
+      this.ctx.waitUntil(this.#recover(call).catch(error => console.error('recovery:', String(error))));
+      const why = 'what the platform keeps in this region was lost, and has not been fetched from another yet';
+      throw new Refusal('replica-recovering', why, {retryAfter: 1});
+    }
+
+    /** Asked where nothing is held, or something that its fence has not been told of: once for each start of the object. */
+    async #wasHere({address, place}: Call): Promise<boolean> {
+      this.#asking ??= within(FENCE_CALL_MS_MAX, this.#around.fences.call(address, place, {type: 'ask'})).finally(
+        () => (this.#asking = undefined),
+      );
+      const told = await this.#asking.catch(() => undefined);
+      if (told?.type !== 'told')
+        throw new Refusal('fence-unreachable', 'whether there was a replica here before cannot be asked', {
+          retryAfter: 1,
+        });
+      this.#isFirst = told.replica === undefined || told.replica === this.#replica?.held?.id;
+      return !this.#isFirst;
+    }
+
+    async #recover(call: Call): Promise<void> {
+      if (Date.now() < this.#recoverAgainAtMs) return;
+      this.#recoverAgainAtMs = Date.now() + RECOVER_AGAIN_MS;
+      const host = await this.#ready(call);
       if (host.replica.held) this.#dispatch({type: 'read', request: requestOf(++this.#requests, {})});
       else this.#dispatch({type: 'rebuild', salvage: []});
     }
 
     // What peers call.
 
-    async holders(_call: Call, id: string): Promise<readonly string[]> {
-      const held = this.#replica?.held;
-      if (!held || this.#type?.name !== catalog.name) return [];
-      const listed = fieldState(held.document, 'holders', catalog.fields.holders.type);
-      return [...this.#around.regions.keys()].filter(region => listed.has(holder(region, id)));
+    holders(call: Call, id: string): Promise<Reply<readonly string[]>> {
+      return answer(async () => {
+        await this.#demandWhole(call);
+        const held = this.#replica?.held;
+        if (!held || this.#type?.name !== catalog.name) return [];
+        const listed = fieldState(held.document, 'holders', catalog.fields.holders.type);
+        return [...this.#around.regions.keys()].filter(region => listed.has(holder(region, id)));
+      });
     }
 
     async exchange(call: Call, message: Uint8Array): Promise<Uint8Array> {
       const request = decodeRequest(message);
-      if (this.#identity && !isSamePlace(this.#identity, call))
-        this.#damage = new ReplicaDamaged('the storage is of another replica');
+      this.#checkPlace(call);
       if (request.type === 'probe' && !this.#replica?.held && !this.#damage) return encodeAnswer({type: 'absent'});
       const type = this.#typeNamed(call.address.type);
       const isHere = this.#replica?.held !== undefined;
       if (!isHere && !this.#damage && type.replication === 'first-use') return encodeAnswer({type: 'absent'});
       const asked =
         request.type === 'frame' ? Math.max(request.frame.policyVersion, call.policyVersion) : call.policyVersion;
-      const policies = await this.#policiesFor({...call, policyVersion: asked});
+      const policies = await this.#policiesFor({...call, policyVersion: asked}).catch(unlessDefect);
+      if (!policies) return encodeAnswer({type: 'later', why: 'the policy here is being recovered', afterMs: 1_000});
       const refusal = request.type === 'probe' ? undefined : this.#refusalOf(call, type, policies, request);
       // The sender may know a policy that has not come here yet: it tries again, instead of taking this for final.
       if (refusal !== undefined && newestOf(policies) < asked)
@@ -646,6 +697,15 @@ const isSamePlace = ({address, place}: Identity, call: Call): boolean =>
   address.id === call.address.id &&
   place.region === call.place.region &&
   place.jurisdiction === call.place.jurisdiction;
+
+function unlessDefect(error: unknown): undefined {
+  if (!(error instanceof Refusal)) throw error;
+  return undefined;
+}
+
+/** It has not spoken yet, and its fence may know of another one that was here. */
+const isNewcomer = ({document, id, gossip}: Held): boolean =>
+  counterOf(document.vector, id) === 0 && gossip.own.length === 1;
 
 function refused(error: unknown): undefined {
   if (error instanceof Refusal) throw error;

@@ -5,6 +5,7 @@ import {type Address, type Destination, PLATFORM} from '../schema/calls.ts';
 import {catalogId} from '../schema/placements-of.ts';
 import {tenantConfiguration} from '../schema/system-types.ts';
 import type {Surroundings} from './env.ts';
+import {settledOf} from './replies.ts';
 
 export const tenantAddress = (tenant: string): Address => ({
   tenant,
@@ -49,7 +50,8 @@ export class PolicyReader {
     const configuration = tenantAddress(address.tenant);
     const at = {region: place.region, jurisdiction: tenantJurisdiction};
     const call = {address: configuration, place: at, tenantJurisdiction, policyVersion: 0};
-    const view = await this.#around.places.stub(configuration, at).peek(call);
+    // Refused while that replica is lost or damaged: no policy would forbid everything, or allow what it may not.
+    const view = settledOf(await this.#around.places.stub(configuration, at).peek(call));
     const policies = view === undefined ? [] : (JSON.parse(view) as {policies: Policy[]}).policies;
     const version = Math.max(0, ...policies.map(policy => policy.version));
     this.#kept.delete(key);

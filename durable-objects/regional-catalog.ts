@@ -4,6 +4,7 @@ import {catalog} from '../schema/system-types.ts';
 import type {Call} from '../schema/calls.ts';
 import type {Located, PeerCalls} from './peer-calls.ts';
 import type {PolicyReader} from './policy-reader.ts';
+import {settledOf} from './replies.ts';
 
 export class RegionalCatalog {
   readonly #policies: PolicyReader;
@@ -34,7 +35,7 @@ export class RegionalCatalog {
   /** The regions that hold the entity, as the catalog of `region` knows: of its own it knows for sure. */
   async holders(entity: Located, region: string): Promise<readonly string[]> {
     const listed = await this.#listing(entity);
-    return this.#peers.call(listed, region, (stub, call) => stub.holders(call, entity.address.id));
+    return settledOf(await this.#peers.call(listed, region, (stub, call) => stub.holders(call, entity.address.id)));
   }
 
   async #listing({address, place, tenantJurisdiction}: Located): Promise<Located> {

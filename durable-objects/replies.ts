@@ -32,6 +32,13 @@ export async function answer<T>(run: () => Promise<T>): Promise<Reply<T>> {
   }
 }
 
+/** What another actor replied; its problem is thrown on, as the refusal it was. */
+export function settledOf<T>(reply: Reply<T>): T {
+  if (reply.ok) return reply.value;
+  const {code, detail, retryAfter} = reply.problem;
+  throw new Refusal(code, detail, retryAfter === undefined ? {} : {retryAfter});
+}
+
 /** A refusal is told as it is; a defect is logged here and told as no more than that. */
 function problemOf(error: unknown): Problem {
   if (error instanceof Refusal && isProblemCode(error.code)) return problem(error.code, error.message, error.facts);

@@ -146,10 +146,13 @@ export interface EntityCalls {
   patch(call: Call, edits: unknown, options: CommandOptions): Promise<Reply<CommandReply>>;
   log(call: Call, after: number, limit: number): Promise<Reply<LogReply>>;
   replicas(call: Call): Promise<Reply<ReplicaReport>>;
-  /** The view as JSON text, or undefined where there is no replica; creates nothing. For the platform. */
-  peek(call: Call): Promise<string | undefined>;
-  /** To a catalog: the regions that hold a replica of this id. Of its own region it knows for sure. */
-  holders(call: Call, id: string): Promise<readonly string[]>;
+  /**
+   * The view as JSON text, or undefined where there is no replica and was none; creates nothing. For the platform. Refused
+   * with `replica-recovering` where one was lost or is damaged: what is left of it says nothing about the entity.
+   */
+  peek(call: Call): Promise<Reply<string | undefined>>;
+  /** To a catalog: the regions that hold a replica of this id. Of its own region it knows for sure, or refuses as above. */
+  holders(call: Call, id: string): Promise<Reply<readonly string[]>>;
   /** From a peer: a message of mesh/message.ts, and its answer. */
   exchange(call: Call, message: Uint8Array): Promise<Uint8Array>;
   /** Makes a replica here, of an entity that is elsewhere. */

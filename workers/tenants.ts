@@ -1,13 +1,14 @@
 // Tenants as the edge knows them: the directory says where a tenant is served, the tenant's own replica there says by which
 // keys and policies. Both are read in the nearest region that holds them and kept for a moment.
 import type {JWK} from 'jose';
-import type {Env, Surroundings} from '../durable-objects/env.ts';
-import {nameTag} from '../durable-objects/placement.ts';
+import {Refusal} from '../crdt/refusal.ts';
+import {directoryOf, type Listed, listedIn, parseShard, platformDestination} from '../durable-objects/directory.ts';
+import type {Surroundings} from '../durable-objects/env.ts';
 import {tenantAddress} from '../durable-objects/policy-reader.ts';
 import type {Placement, Policy} from '../residency/policy.ts';
-import {type Address, type Destination, PLATFORM} from '../schema/calls.ts';
-import {directory} from '../schema/system-types.ts';
+import type {Destination} from '../schema/calls.ts';
 import type {Edge} from './edge.ts';
+import {valueOf} from './http.ts';
 
 export interface Tenant {
   readonly name: string;
@@ -18,24 +19,6 @@ export interface Tenant {
   /** One, unless two were written concurrently. */
   readonly policies: readonly Policy[];
   readonly policyVersion: number;
-}
-
-/** Where the directory keeps a tenant: one of 64 shards, so that none grows with all tenants. */
-export function directoryOf({NAME_KEY}: Pick<Env, 'NAME_KEY'>, tenant: string): {address: Address; tag: string} {
-  const tag = nameTag(NAME_KEY, 'tenant', tenant);
-  return {tag, address: {tenant: PLATFORM, type: directory.name, id: tag.slice(0, 1)}};
-}
-
-export const platformDestination = (address: Address, region: string): Destination => ({
-  address,
-  place: {region, jurisdiction: undefined},
-  tenantJurisdiction: undefined,
-  policyVersion: 0,
-});
-
-interface Where {
-  readonly regions: readonly string[];
-  readonly jurisdiction: string | null;
 }
 
 /** Kept answers at most: beyond it the oldest goes. */
@@ -70,14 +53,16 @@ export class TenantReader {
       const policyVersion = Math.max(0, ...policies.map(policy => policy.version));
       return {issuers: issuers ?? [], policies, policyVersion};
     });
-    return configuration && {...configuration, name, regions: where.regions, jurisdiction: place.jurisdiction};
+    // A tenant that is listed is complete: what is missing of it here is on its way, and nobody is turned away for that.
+    if (!configuration || configuration.issuers.length === 0 || configuration.policies.length === 0)
+      throw new Refusal('version-not-reached', `${region} does not know the tenant's keys yet`, {retryAfter: 1});
+    return {...configuration, name, regions: where.regions, jurisdiction: place.jurisdiction};
   }
 
-  async where(edge: Edge, name: string): Promise<Where | undefined> {
+  async where(edge: Edge, name: string): Promise<Listed | undefined> {
     const {address, tag} = directoryOf(edge.env, name);
     const to = platformDestination(address, edge.region);
-    const shard = await this.#peek(edge, to, text => JSON.parse(text) as {tenants: Record<string, Where>});
-    return shard && Object.hasOwn(shard.tenants, tag) ? shard.tenants[tag] : undefined;
+    return listedIn(await this.#peek(edge, to, parseShard), tag);
   }
 
   /** The place of the tenant's configuration that is nearest to the client. */
@@ -90,7 +75,7 @@ export class TenantReader {
     const key = JSON.stringify([to.address, to.place]);
     const kept = this.#kept.get(key);
     if (kept && Date.now() - kept.atMs < this.#around.policyAgeMs) return kept.value as T | undefined;
-    const text = await edge.call(to, stub => stub.peek(to));
+    const text = valueOf(await edge.call(to, stub => stub.peek(to)));
     const value =
       kept && kept.text === text ? (kept.value as T | undefined) : text === undefined ? undefined : read(text);
     if (this.#kept.size >= KEPT_MAX) this.#kept.delete(this.#kept.keys().next().value!);

@@ -1,6 +1,7 @@
 // Tenants: created by an operator, governed by a policy that the tenant's admins write.
 import * as z from 'zod';
 import {Refusal} from '../../crdt/refusal.ts';
+import {directoryOf, platformDestination} from '../../durable-objects/directory.ts';
 import {tenantAddress} from '../../durable-objects/policy-reader.ts';
 import {
   commonJurisdiction,
@@ -18,7 +19,7 @@ import {catalog, idOfHolder, Issuers} from '../../schema/system-types.ts';
 import {authenticateOperator} from '../auth.ts';
 import type {Edge} from '../edge.ts';
 import {jsonBody, jsonResponse, parsed, valueOf} from '../http.ts';
-import {directoryOf, platformDestination, type Tenant} from '../tenants.ts';
+import type {Tenant} from '../tenants.ts';
 import type {Routes} from './entities.ts';
 
 export const TenantDocument = z.strictObject({issuers: Issuers, policy: PolicyDocument.optional()});
@@ -108,7 +109,7 @@ export async function catalogIds(
   const address = {tenant: tenant.name, type: catalog.name, id};
   const [region] = edge.nearest(regions);
   const to = edge.destination(tenant, address, {region: region!, jurisdiction});
-  const view = await edge.call(to, stub => stub.peek(to));
+  const view = valueOf(await edge.call(to, stub => stub.peek(to)));
   if (view === undefined) return [];
   return [...new Set((JSON.parse(view) as {holders: string[]}).holders.map(idOfHolder))];
 }
