@@ -25,6 +25,7 @@ export const RULES = [
   'monotonic-reads',
   'duplicates-say-so',
   'one-digest',
+  'valid-tokens-come-in',
   'no-own-death',
 ] as const;
 
@@ -60,6 +61,7 @@ export function violations(history: History): readonly Violation[] {
     ...unread(history.commands.filter(isAcked), sessions, losable),
     ...undisclosed(history, losable),
     ...divided(history.finals),
+    ...history.turnedAway.map(detail => ({rule: 'valid-tokens-come-in' as const, detail})),
     ...history.deaths.map(detail => ({rule: 'no-own-death' as const, detail})),
   ];
 }

@@ -75,6 +75,8 @@ export class Cluster {
     try {
       await Promise.all(processes.map(one => one.start()));
       await cluster.#createTenant(operatorToken, issuers);
+      // Until then there was no such tenant.
+      for (const client of clients) client.turnedAway.length = 0;
     } catch (error) {
       await cluster.stop();
       throw error;
@@ -124,6 +126,10 @@ export class Cluster {
 
   get deaths(): readonly string[] {
     return [...this.processes.values()].flatMap(({ownDeaths}) => ownDeaths);
+  }
+
+  get turnedAway(): readonly string[] {
+    return [...this.clients.values()].flatMap(({turnedAway}) => turnedAway);
   }
 
   async stop(keep = false): Promise<void> {

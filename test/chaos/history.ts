@@ -75,6 +75,8 @@ export interface History {
   readonly repetitions: readonly Repetition[];
   readonly storageFaults: readonly StorageFault[];
   readonly finals: readonly Final[];
+  /** Answers that turned the clients' token away, which is valid all the time. */
+  readonly turnedAway: readonly string[];
   /** Of processes that nobody had ended. */
   readonly deaths: readonly string[];
 }

@@ -18,6 +18,8 @@ const CONNECTIONS_MAX = 64;
 
 export class RegionClient {
   readonly region: string;
+  /** Answers that would not take the token. */
+  readonly turnedAway: string[] = [];
   readonly #port: number;
   readonly #token: string;
   readonly #agent = new Agent({keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: DEADLINE_MS_DEFAULT * 2});
@@ -47,7 +49,11 @@ export class RegionClient {
         let received = '';
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => (received += chunk));
-        response.on('end', () => end({status: response.statusCode!, text: received, headers: response.headers}));
+        response.on('end', () => {
+          if (response.statusCode === 401)
+            this.turnedAway.push(`${this.region}: 401 for ${method} ${path} at ${new Date().toISOString()}`);
+          end({status: response.statusCode!, text: received, headers: response.headers});
+        });
         response.on('error', () => end(undefined));
         response.on('close', () => end(undefined)); // After `end` it changes nothing.
       });

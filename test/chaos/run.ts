@@ -143,7 +143,8 @@ async function judge(cluster: Cluster, broken: Broken, seed: number, say: (line:
   await settle(cluster, records.commands, first.versions, seed, say);
   const {finals, unconverged} = await converge(cluster, items, one ? CONVERGE_MS_MAX : CONVERGE_AGAIN_MS_MAX, say);
   const healedInMs = Date.now() - healedMs;
-  const history: History = {...records, storageFaults: mischief.storageFaults, finals, deaths: cluster.deaths};
+  const {turnedAway, deaths} = cluster;
+  const history: History = {...records, storageFaults: mischief.storageFaults, finals, turnedAway, deaths};
   return {
     history,
     violations: violations(history),

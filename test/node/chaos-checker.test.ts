@@ -20,6 +20,7 @@ class Story {
   readonly reads: Seen[] = [];
   readonly repetitions: Repetition[] = [];
   readonly storageFaults: StorageFault[] = [];
+  readonly turnedAway: string[] = [];
   readonly deaths: string[] = [];
   readonly #state = new Map(Object.keys(REPLICAS).map(region => [region, new Map<string, Writable<Command>>()]));
   readonly #minted = new Map<string, number>();
@@ -112,8 +113,8 @@ class Story {
       return {item: ITEM, region, digest, version: this.#versionIn(region), ...countsOf(held)};
     });
     change(finals);
-    const {commands, reads, repetitions, storageFaults, deaths} = this;
-    return {commands, reads, repetitions, storageFaults, deaths, finals};
+    const {commands, reads, repetitions, storageFaults, turnedAway, deaths} = this;
+    return {commands, reads, repetitions, storageFaults, turnedAway, deaths, finals};
   }
 }
 
@@ -285,6 +286,15 @@ const PLANTED: readonly (readonly [Rule, readonly Rule[], () => History])[] = [
   ],
   ['one-digest', [], () => goodDay().end(finals => (finals[0]!.digest = 'another'))],
   [
+    'valid-tokens-come-in',
+    [],
+    () => {
+      const story = goodDay();
+      story.turnedAway.push('weur: 401');
+      return story.end();
+    },
+  ],
+  [
     'no-own-death',
     [],
     () => {
@@ -317,6 +327,14 @@ test.each(PLANTED)('[CHA2] %s: what is planted is found, and nothing else', (rul
 
 test('[CHA2] there is a planted violation of every rule', () => {
   expect([...new Set(PLANTED.map(([rule]) => rule))].sort()).toEqual([...RULES].sort());
+});
+
+test('[CHA8] a valid token that was turned away is a violation, also where storage was spoiled', () => {
+  const story = goodDay();
+  story.storageFaults.push({region: 'weur', item: '', kind: 'remove', atMs: 1_000_000});
+  expect(violations(story.end())).toEqual([]);
+  story.turnedAway.push('weur: 401 for GET /v1/demo/inventory-item/tea');
+  expect(rulesOf(story.end())).toEqual(['valid-tokens-come-in']);
 });
 
 describe('[CHA3] spoiled storage excuses the loss of what nobody else has shown, and no other', () => {
