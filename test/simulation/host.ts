@@ -287,7 +287,7 @@ export class Host {
     try {
       const {document, forgotten} = copy.load(shape);
       // As with messages: see `#carry`.
-      if (oracle.isOutlived(document.vector, reminted!)) return world.count('copy outlived every storage');
+      if (oracle.outlived(document.vector, reminted!).length > 0) return world.count('copy outlived every storage');
       this.#replaceStore(copy.copy(), 'rolled back', document.vector, forgotten);
     } catch (error) {
       if (!(error instanceof ReplicaDamaged)) throw error; // It was spoilt before it was copied.
@@ -662,11 +662,16 @@ export class Host {
     const ms = world.isCut(this.region, to) && world.dice.percent(50) ? 1 : PEER_CALL_MS_MAX;
     const cancel = world.in(ms, () => finish(undefined));
     const {oracle} = this.#stage;
-    const {reminted} = oracle;
+    const [{reminted}, id, vector] = [oracle, this.store.id, this.held?.document.vector ?? EMPTY_VECTOR];
     world.carry('request', this.region, to, () => {
       // A last word is spoken under its predecessor's next dot. Once every storage that had one was lost another may be spoken,
-      // and a message from before that outlived them all is the one thing that could tell.
-      if (oracle.reminted !== reminted) return world.count('message outlived every storage');
+      // and a message from before that outlived them all is the one thing that could tell. What the predecessor had sent itself
+      // is refused by those who have promised to.
+      const again = oracle.outlived(vector, reminted);
+      const {renounced} = hosts.get(to)!.store;
+      if (again.some(replica => replica !== id || !renounced.includes(replica)))
+        return world.count('message outlived every storage');
+      if (again.length > 0) world.count('message of before a last word');
       hosts.get(to)!.exchange(bytes, answered => world.carry('answer', to, this.region, () => finish(answered)));
     });
   }

@@ -58,6 +58,11 @@ export class MemoryStore implements Log {
     return this.#trimmed + this.#rows.length;
   }
 
+  /** Of whom nothing more is taken that they send themselves. */
+  get renounced(): readonly ReplicaId[] {
+    return [...(this.#notes?.sealed ?? []), ...(this.#notes?.forgotten ?? [])];
+  }
+
   copy(): MemoryStore {
     const other = new MemoryStore();
     other.#id = this.#id;

@@ -82,9 +82,9 @@ export class Oracle {
     return this.#reminted.length;
   }
 
-  /** Whether a copy of when `reminted` was that has the first event of a dot that came again since. */
-  isOutlived(vector: VersionVector, reminted: number): boolean {
-    return this.#reminted.slice(reminted).some(dot => coversDot(vector, dot));
+  /** Whose dots have come again that had been seen by `vector` when `reminted` was that. */
+  outlived(vector: VersionVector, reminted: number): readonly ReplicaId[] {
+    return this.#reminted.slice(reminted).flatMap(dot => (coversDot(vector, dot) ? [dot.replica] : []));
   }
 
   started(operation: Operation): void {
