@@ -27,7 +27,7 @@ const identity = (region: string): Identity => ({
 const storage = <T>(name: string, run: (sql: SqlStorage) => T): Promise<T> =>
   runInDurableObject(stubAt({tenant: 'raw', type: 'raw', id: name}, 'weur'), (_actor, state) => run(state.storage.sql));
 
-/** A replica on a storage, whose fence grants everything; what it would send is kept. */
+/** A replica on a storage, whose fence grants everything and whose catalog lists it; what it would send is kept. */
 class Subject {
   readonly store: EntityStore;
   readonly host: ReplicaHost;
@@ -74,6 +74,7 @@ class Subject {
       const effect = this.#left.shift()!;
       if (effect.type === 'fence')
         this.host.dispatch({type: 'fenced', call: effect.call, answer: {type: 'granted', session: 1, dots: 1_000}});
+      if (effect.type === 'register') this.host.dispatch({type: 'registered', ok: true});
       if (effect.type === 'clear')
         this.host.dispatch({type: 'cleared', to: effect.to, verdict: 'go', policyVersion: 1});
       if (effect.type === 'call') this.sent.push(decodeRequest(effect.bytes));
@@ -90,7 +91,7 @@ test('[ACT12] what a build did not know is kept in the log as it came, and is th
     const subject = new Subject(sql, newer, 'weur', 'enam');
     subject.patch(newer, {name: {set: 'one'}, tags: {add: ['x', 'y']}});
     subject.patch(newer, {tags: {remove: ['x']}});
-    return subject.store.rowsAfter(0, 10).map(({entry}) => entry);
+    return subject.store.log.rowsAfter(0, 10).map(({entry}) => entry);
   });
   await storage(`${id}-b`, sql => {
     const subject = new Subject(sql, older, 'enam', 'weur');
