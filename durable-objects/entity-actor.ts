@@ -183,7 +183,7 @@ export const createEntityActor = ({types, links, archive}: ActorOptions): Entity
 
     #beginAnew(damage: ReplicaDamaged, kind: Replica['kind'], permitted: readonly string[]): void {
       this.ctx.storage.transactionSync(() => {
-        this.#store.quarantine(damage.salvaged, damage.message);
+        this.#store.putAside(damage);
         this.#host = this.#hostOf(blankReplica(kind, this.#identity!.place.region, permitted));
         this.#host.dispatch({type: 'rebuild', salvage: damage.salvaged});
       });
@@ -294,7 +294,7 @@ export const createEntityActor = ({types, links, archive}: ActorOptions): Entity
       return answer(async () => {
         authorise(call, 'read');
         await this.#find(call, {});
-        const rows = this.#store.rowsAfter(after, Math.min(limit, LOG_PAGE_ROWS_MAX));
+        const rows = this.#store.log.rowsAfter(after, Math.min(limit, LOG_PAGE_ROWS_MAX));
         const entries = rows.map(({seq, entry, hash}) => {
           const {replica, counter, time, command, mark} = decodeEntryHead(entry);
           return {
@@ -308,7 +308,7 @@ export const createEntityActor = ({types, links, archive}: ActorOptions): Entity
           };
         });
         const last = entries.at(-1);
-        const {droppedUpTo} = this.#store;
+        const {droppedUpTo} = this.#store.log;
         const end = this.#replica!.held!.end;
         return last && last.seq < end ? {entries, next: last.seq, droppedUpTo} : {entries, droppedUpTo};
       });
@@ -323,9 +323,14 @@ export const createEntityActor = ({types, links, archive}: ActorOptions): Entity
     }
 
     async #report(): Promise<ReplicaReport> {
-      const {quarantined, droppedUpTo} = this.#store;
+      const {log, quarantine} = this.#store;
       const alarmAtMs = await this.ctx.storage.getAlarm();
-      return reportOf(this.#replica!, {alarmAtMs, quarantined, droppedUpTo, digest: this.#digest()});
+      return reportOf(this.#replica!, {
+        alarmAtMs,
+        quarantined: quarantine.count,
+        droppedUpTo: log.droppedUpTo,
+        digest: this.#digest(),
+      });
     }
 
     settle(call: Call): Promise<Reply<ReplicaReport>> {
