@@ -105,15 +105,16 @@ function forget(turn: Turn): void {
       turn.update({base, checkpointSeq: end, freshMarks: [], cursors: new Map()});
     }
   }
-  const all = turn.held.forgotten.filter(id => !document.vector.has(id));
-  if (all.length === 0) return;
+  const isForgotten = (id: ReplicaId) => !document.vector.has(id) && turn.held.forgotten.includes(id);
   const {stale} = turn.held;
   const naming = [...gossip.peers].flatMap(([region, {vector = EMPTY_VECTOR}]) => {
-    const named = all.filter(id => vector.has(id));
+    const named = [...vector.keys()].filter(isForgotten);
     return named.length > 0 ? [[region, withThose(stale.get(region) ?? EMPTY_VECTOR, named, vector)] as const] : [];
   });
   if (naming.length > 0) turn.update({stale: new Map([...stale, ...naming])});
-  if (naming.length > 0 || all.some(id => gossip.vector.has(id))) turn.gossip({type: 'forgot', ids: all});
+  const here = [...gossip.vector.keys(), ...gossip.own].filter(isForgotten);
+  const ids = [...new Set([...here, ...naming.flatMap(([, vector]) => [...vector.keys()])])];
+  if (ids.length > 0) turn.gossip({type: 'forgot', ids});
 }
 
 function join(turn: Turn): void {

@@ -54,7 +54,8 @@ export function admitEntries(
 ): Admitted | undefined {
   const decoded = frame.entries.map(bytes => ({...decodeEntry(shape, bytes), bytes}));
   const dots = decoded.map(({head}) => head);
-  const admission = admit(withAllOf(base.vector, forgotten), frame.since, dots);
+  const named = [...frame.since.keys(), ...dots.map(({replica}) => replica)];
+  const admission = admit(withAllOf(base.vector, forgotten, named), frame.since, dots);
   if (admission.type === 'gap') return undefined;
   const entries = admission.fresh.map(index => decoded[index]!);
   try {
@@ -70,8 +71,8 @@ export function admitEntries(
 }
 
 /** Those whom everybody has forgotten have been seen whole. Whoever has not heard of that yet may send them once more. */
-function withAllOf(vector: VersionVector, forgotten: readonly ReplicaId[]): VersionVector {
-  const gone = forgotten.filter(id => !vector.has(id));
+function withAllOf(vector: VersionVector, forgotten: readonly ReplicaId[], named: readonly ReplicaId[]): VersionVector {
+  const gone = named.filter(id => !vector.has(id) && forgotten.includes(id));
   return gone.length > 0 ? new Map([...vector, ...gone.map(id => [id, Number.MAX_SAFE_INTEGER] as const)]) : vector;
 }
 
@@ -186,14 +187,14 @@ function takeEntries(turn: Turn, frame: Frame): Answer {
 
 /** What is here, as it is told to whoever has named `named`: of those whom it has not forgotten yet it must not go on sending. */
 function vectorFor({held: {document, forgotten}}: Turn, named: VersionVector): VersionVector {
-  const gone = forgotten.filter(id => named.has(id) && !document.vector.has(id));
+  const gone = [...named.keys()].filter(id => !document.vector.has(id) && forgotten.includes(id));
   return withThose(document.vector, gone, named);
 }
 
 /** Takes in a state as a whole: what it says is in no log row here, so nobody is served from before it. */
 function takeState(turn: Turn, frame: Frame, {document, vector}: Merged): Answer {
   const {held, around} = turn;
-  if (!document || !coversVector(withAllOf(held.document.vector, held.forgotten), frame.since))
+  if (!document || !coversVector(withAllOf(held.document.vector, held.forgotten, [...frame.since.keys()]), frame.since))
     return {type: 'gap', vector: held.document.vector};
   // A build that knows them reads them from the log, and no log reaches back behind a state that was taken in.
   if (document.opaque.size > 0 && document !== held.document)

@@ -198,8 +198,7 @@ export function joinEvent(
   forgotten: readonly ReplicaId[],
   author?: ReplicaId,
 ): Document {
-  const others = author === undefined ? forgotten : forgotten.filter(id => id !== author);
-  return joinSeen(shape, document, delta.vector, others, base => join(shape, base, delta));
+  return joinSeen(shape, document, delta.vector, forgotten, base => join(shape, base, delta), author);
 }
 
 /**
@@ -212,8 +211,10 @@ export function joinSeen<T extends Document | undefined>(
   vector: VersionVector,
   forgotten: readonly ReplicaId[],
   joined: (base: Document) => T,
+  author?: ReplicaId,
 ): Document | T {
-  const gone = forgotten.filter(id => vector.has(id) && !document.vector.has(id));
+  const isGone = (id: ReplicaId) => id !== author && !document.vector.has(id) && forgotten.includes(id);
+  const gone = [...vector.keys()].filter(isGone);
   const base = gone.length > 0 ? {...document, vector: withThose(document.vector, gone, vector)} : document;
   const made = joined(base);
   if (made === base) return document;
