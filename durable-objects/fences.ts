@@ -8,6 +8,8 @@ import {type Namespace, nameTag, type Placed} from './placement.ts';
 
 /** Fences of one tenant in one region: enough that a burst of new entities does not queue up at one of them. */
 export const FENCE_SHARDS = 32;
+/** No call to a fence next door takes this long while it lives. */
+export const FENCE_CALL_MS_MAX = 2_000;
 
 export interface Fences {
   call(address: Address, place: Placement, request: FenceRequest): Promise<FenceAnswer>;

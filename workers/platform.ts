@@ -2,8 +2,9 @@
 import {type IRequest, Router} from 'itty-router';
 import {Refusal} from '../crdt/refusal.ts';
 import {LINK_PATH} from '../durable-objects/link-actor.ts';
-import {type Archive, createEntityActor, type EntityActorClass} from '../durable-objects/entity-actor.ts';
+import {createEntityActor, type EntityActorClass} from '../durable-objects/entity-actor.ts';
 import {type Env, surroundings} from '../durable-objects/env.ts';
+import type {Archive} from '../durable-objects/errands.ts';
 import {directLinks, type Links} from '../durable-objects/links.ts';
 import type {EntityType} from '../schema/entity-type.ts';
 import {catalog, directory, tenantConfiguration} from '../schema/system-types.ts';
