@@ -3,7 +3,7 @@ import {DecodeError} from './bytes.ts';
 import {survivors} from './causal-context.ts';
 import {inOrder} from './codec.ts';
 import type {Author, CrdtType} from './crdt-type.ts';
-import type {Tag} from './dot.ts';
+import {isOf, type Tag} from './dot.ts';
 import {decodeKeyed, encodeKeyed, joinKeyed, keyedParts, projectKeys, touchKeys} from './keyed.ts';
 import {VersionedMap} from './versioned-map.ts';
 
@@ -44,6 +44,16 @@ export const awSet: CrdtType<AWSet> = {
   },
   reset: () => EMPTY,
   parts: keyedParts,
+  // The only tag of an element stays: it may have replaced that of another add, which counts.
+  undo(state, {dot, wrote}) {
+    const changes = new Map<string, readonly Tag[]>();
+    for (const element of wrote.keys()) {
+      const tags = state.get(element) ?? NO_TAGS;
+      const others = tags.filter(tag => !isOf(tag, dot));
+      if (others.length > 0 && others.length < tags.length) changes.set(element, others);
+    }
+    return changes.size > 0 ? VersionedMap.of(changes) : undefined;
+  },
   *pieces(state) {
     for (const [element, tags] of state) for (const tag of tags) yield [tag, VersionedMap.single(element, [tag])];
   },

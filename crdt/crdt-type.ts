@@ -45,6 +45,8 @@ export interface CrdtType<S = unknown> {
   growth?(before: S, delta: S, author: ReplicaId): S;
   /** For types of which more, or less, must be taken back than every write of the event; see `takeBack`. */
   undo?(state: S, event: VoidWrites<S>): S | undefined;
+  /** For types that count: whether it comes to anything. */
+  counts?(state: S): boolean;
 }
 
 /** What one event did to one state, and is to be taken back by its author. */

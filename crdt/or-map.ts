@@ -21,7 +21,9 @@ export type ORMap<S> = ReadonlyMap<string, Slot<S>>;
 
 const NO_TAGS: readonly Tag[] = [];
 
-const isLive = <S>(type: CrdtType<S>, {tags, value}: Slot<S>): boolean => tags.length > 0 || hasTags(type, value);
+/** A count may have lost the tag that kept it to an event that was taken back since. */
+const isLive = <S>(type: CrdtType<S>, {tags, value}: Slot<S>): boolean =>
+  tags.length > 0 || hasTags(type, value) || type.counts?.(value) === true;
 
 export const keys = <S>(type: CrdtType<S>, state: ORMap<S>): readonly string[] =>
   inOrder(state)

@@ -154,6 +154,7 @@ const counter = (name: string, code: number, onlyUp: boolean): CrdtType<PNCounte
     const change = undo(state, event, onlyUp);
     return change.size > 0 ? change : undefined;
   },
+  counts: state => value(state) != 0, // 0 or 0n.
 });
 
 export const pnCounter = counter('pn-counter', 2, false);

@@ -3,7 +3,7 @@
 // all of that whatever the clocks say; stamps only decide between writes that did not know of each other.
 import {survivors} from './causal-context.ts';
 import {type Author, type CrdtType, wholePart} from './crdt-type.ts';
-import {compareTags, type Tag} from './dot.ts';
+import {compareTags, isOf, type Tag} from './dot.ts';
 import {compareTimes, type HybridTime} from './hybrid-clock.ts';
 import {decodeJson, encodeJson, frozenJson, type JsonValue, sameJson} from './json-value.ts';
 
@@ -70,6 +70,11 @@ const register = (name: string, code: number): CrdtType<Register> => ({
 export const lwwRegister = register('lww-register', 4);
 export const mvRegister: CrdtType<Register> = {
   ...register('mv-register', 5),
+  // The only one left stays: whatever replaced the others was taken back, or is this.
+  undo(state, {dot}) {
+    const others = state.filter(write => !isOf(write, dot));
+    return others.length === state.length || others.length === 0 ? undefined : others;
+  },
   *conflicts(state) {
     const all = values(state);
     if (all.length > 1) yield {path: [], values: all};

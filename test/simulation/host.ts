@@ -24,7 +24,9 @@ import {markFor} from '../../durable-objects/idempotency.ts';
 import {PEER_CALL_MS_MAX} from '../../durable-objects/links.ts';
 import type {Bug} from './bugs.ts';
 import {MemoryStore} from './memory-store.ts';
-import {demand, newWitness, type Operation, type Oracle, promise, type Witness} from './oracle.ts';
+import type {Operation} from './model.ts';
+import {newWitness, type Oracle, promise, type Witness} from './oracle.ts';
+import {demand} from './violation.ts';
 import type {World} from './world.ts';
 
 const RETRY_ALARM_MS = 2_000;

@@ -4,7 +4,7 @@ import * as bounded from '../../crdt/bounded-counter.ts';
 import {sameBytes} from '../../crdt/bytes.ts';
 import {type Document, EMPTY_DOCUMENT, encodeState, fieldState} from '../../crdt/document.ts';
 import type {Dot, ReplicaId} from '../../crdt/dot.ts';
-import {plus, sum} from '../../crdt/exact.ts';
+import {sum} from '../../crdt/exact.ts';
 import {compareTimes} from '../../crdt/hybrid-clock.ts';
 import {counterOf, coversDot, EMPTY_VECTOR, joinVectors, type VersionVector} from '../../crdt/version-vector.ts';
 import {decodeEntryHead, type EntryHead, UNDO} from '../../mesh/entry.ts';
@@ -14,25 +14,14 @@ import {WAITING_MAX} from '../../mesh/load.ts';
 import {isGone, members} from '../../mesh/membership.ts';
 import type {Held, Replica} from '../../mesh/replica.ts';
 import type {StoreEffect} from '../../mesh/store.ts';
-
-/** A request of a client's, under the one key that all its attempts carry. */
-export interface Operation {
-  readonly key: string;
-  readonly command: string;
-  readonly input: unknown;
-}
-
-export class Violation extends Error {
-  override readonly name = 'Violation';
-}
-
-export function demand(condition: boolean, what: string): asserts condition {
-  if (!condition) throw new Violation(what);
-}
+import {type Expected, type Operation, registersOf, sequentially} from './model.ts';
+import {demand} from './violation.ts';
 
 interface Minted {
   readonly bytes: Uint8Array;
   readonly head: EntryHead;
+  /** What its author had seen. */
+  readonly saw: VersionVector;
   /** Regions that have had it on disk, in whatever form. */
   readonly seenIn: Set<string>;
   readonly by: string;
@@ -203,7 +192,7 @@ export class Oracle {
           !coversDot(before, other.head) || compareTimes(other.head.time, head.time) < 0,
           `${name} is stamped before what its author had seen`,
         );
-    if (!this.#minted.has(name)) this.#minted.set(name, {bytes, head, seenIn: new Set(), by: region});
+    if (!this.#minted.has(name)) this.#minted.set(name, {bytes, head, saw: before, seenIn: new Set(), by: region});
     const after = new Map(before);
     return after.set(head.replica, head.counter);
   }
@@ -286,14 +275,19 @@ export class Oracle {
       if (undone.has(undoKey(head)) && (index > 0 || lost.has(head.mark!.key))) return false;
       return index === 0 || isVoid.has(name) || this.#rowless.has(name);
     };
-    return sequentially(
-      [...applied].flatMap(([key, events]) => {
-        const inOrder = events.sort(
-          (a, b) => compareTimes(a.head.time, b.head.time) || (nameOfDot(a.head) < nameOfDot(b.head) ? -1 : 1),
-        );
-        return inOrder.filter(counts).map(() => this.#operations.get(key)!);
-      }),
-    );
+    const events = [...applied].flatMap(([key, twice]) => {
+      const inOrder = twice.sort(
+        (a, b) => compareTimes(a.head.time, b.head.time) || (nameOfDot(a.head) < nameOfDot(b.head) ? -1 : 1),
+      );
+      return inOrder.map((minted, index) => ({
+        ...minted,
+        ...this.#operations.get(key)!,
+        counts: counts(minted, index),
+      }));
+    });
+    // What was lost may have replaced something first, and of the forgotten nobody says whether they had been seen.
+    const isKnown = !this.hasLoss && events.every(({head}) => !this.#forgotten.has(head.replica));
+    return {...sequentially(events.filter(event => event.counts)), registers: isKnown ? registersOf(events) : {}};
   }
 }
 
@@ -303,70 +297,3 @@ export const promise = (witness: Witness, vector: VersionVector): void => {
 
 export const liveRegionsOf = (held: Held): readonly string[] =>
   [...members(held.document).values()].filter(member => !isGone(member)).map(({region}) => region);
-
-/** What a view must show. */
-export interface Expected {
-  readonly numbers: Readonly<Record<string, number>>;
-  /** Sets: what must be in, since nothing ever removed it, and all that may be. */
-  readonly sets: Readonly<Record<string, {readonly always: readonly string[]; readonly atMost: readonly string[]}>>;
-}
-
-/** The sequential model: what each command does to numbers, and what it adds to and removes from sets. */
-function sequentially(operations: readonly Operation[]): Expected {
-  const numbers: Record<string, number> = {};
-  const added = new Map<string, Set<string>>();
-  const removed = new Map<string, Set<string>>();
-  const count = (name: string, by: number) => (numbers[name] = Number(plus(numbers[name] ?? 0, by)));
-  const note = (sets: Map<string, Set<string>>, name: string, items: readonly string[]) =>
-    sets.set(name, new Set([...(sets.get(name) ?? []), ...items]));
-  for (const {command, input} of operations) {
-    const {
-      quantity = 0,
-      by = 0,
-      readings = 0,
-      alarm = '',
-      ids = [],
-      tags,
-      bins,
-    } = input as Record<string, never> & {
-      tags?: {add?: string[]; remove?: string[]};
-      bins?: Record<string, {increment: number}>;
-    };
-    if (command === 'receive' || command === 'release') count('stock', quantity);
-    if (command === 'reserve') count('stock', -quantity);
-    if (command === 'adjust') count('stock', by);
-    if (command === 'reserve') count('sold', quantity);
-    if (command === 'release') count('sold', -quantity);
-    if (command === 'report') count('readings', readings);
-    if (command === 'raise') note(added, 'alarms', [alarm]);
-    if (command === 'acknowledge') note(removed, 'alarms', [alarm]);
-    if (command === 'post') note(added, 'ids', ids);
-    note(added, 'tags', tags?.add ?? []);
-    note(removed, 'tags', tags?.remove ?? []);
-    for (const [bin, {increment}] of Object.entries(bins ?? {})) count(`bins.${bin}`, increment);
-  }
-  const sets = [...added].map(([name, items]) => {
-    const always = [...items].filter(item => !removed.get(name)?.has(item));
-    return [name, {always, atMost: [...items]}] as const;
-  });
-  return {numbers, sets: Object.fromEntries(sets)};
-}
-
-export function demandView(region: string, view: Readonly<Record<string, unknown>>, {numbers, sets}: Expected): void {
-  for (const [path, expected] of Object.entries(numbers)) {
-    const [name, key] = path.split('.') as [string, string?];
-    const shown = key === undefined ? view[name] : (view[name] as Record<string, unknown>)[key];
-    demand(shown === expected, `${path} is ${String(shown)} in ${region}, and the operations add up to ${expected}`);
-  }
-  for (const [name, {always, atMost}] of Object.entries(sets)) {
-    const shown = (view[name] ?? []) as readonly string[];
-    demand(
-      always.every(item => shown.includes(item)),
-      `${name} in ${region} lacks what nobody removed`,
-    );
-    demand(
-      shown.every(item => atMost.includes(item)),
-      `${name} in ${region} holds what nobody added`,
-    );
-  }
-}

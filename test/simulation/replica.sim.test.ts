@@ -11,7 +11,7 @@ import * as bounded from '../../crdt/bounded-counter.ts';
 import {fieldState} from '../../crdt/document.ts';
 import {PLANTED} from './bugs.ts';
 import {NO_FAULTS} from './faults.ts';
-import {Violation} from './oracle.ts';
+import {Violation} from './violation.ts';
 import {drawPlan, REGIONS} from './plan.ts';
 import {inWorkers, type Task} from './pool.ts';
 import {regressionOf, regressions, textOf} from './regressions.ts';

@@ -13,7 +13,9 @@ import {Dice} from '../support/sim-random.ts';
 import {type Bug, NO_BUG} from './bugs.ts';
 import {NO_FAULTS} from './faults.ts';
 import {Host} from './host.ts';
-import {demand, demandView, liveRegionsOf, type Operation, Oracle} from './oracle.ts';
+import {demandView, type Operation} from './model.ts';
+import {liveRegionsOf, Oracle} from './oracle.ts';
+import {demand} from './violation.ts';
 import {
   buildsOf,
   drawLimits,

@@ -2,7 +2,7 @@
 // everything, and minutes take milliseconds.
 import type {Dice} from '../support/sim-random.ts';
 import {type Faults, NO_FAULTS} from './faults.ts';
-import {demand} from './oracle.ts';
+import {demand} from './violation.ts';
 
 /** A message that was stuck somewhere. */
 const AGES_MS_MAX = 60 * 24 * 3_600_000;
