@@ -90,9 +90,9 @@ export function leased(turn: Turn, want: number, answer: FenceAnswer | undefined
       turn.update({
         lease: {...lease, status: 'ready', session: answer.session, dots: answer.dots, block: want, retryAtMs: 0},
       });
-      // A replica was here before, and its storage is gone: this one must not pass for a new beginning.
-      const isStranger = answer.previous !== undefined && !members(held.document).has(answer.previous);
-      if (isStranger && !held.recovering && counterHere(held) === 0) {
+      // A replica was here before, and its storage is gone: this one must not pass for a new beginning, nor for all that was here
+      // once a first frame has come.
+      if (answer.previous !== undefined && !held.recovering && counterHere(held) === 0) {
         turn.note({recovering: true});
         turn.gossip({type: 'seek'});
       }
