@@ -6,7 +6,7 @@
 //   dialler → accepter   proof: signature
 import {DecodeError, Reader, Writer} from '../crdt/bytes.ts';
 
-export const LINK_PROTOCOL = 1;
+export const LINK_PROTOCOL = 2;
 export const NONCE_BYTES = 32;
 /** Of an X25519 public key. */
 const EPHEMERAL_BYTES = 32;
