@@ -105,6 +105,7 @@ function forget(turn: Turn): void {
       turn.update({base, checkpointSeq: end, freshMarks: [], cursors: new Map()});
     }
   }
+  if (turn.held.forgotten.length === 0) return;
   const isForgotten = (id: ReplicaId) => !document.vector.has(id) && turn.held.forgotten.includes(id);
   const {stale} = turn.held;
   const naming = [...gossip.peers].flatMap(([region, {vector = EMPTY_VECTOR}]) => {
