@@ -385,8 +385,9 @@ function settle(gossip: Gossip): Gossip {
   const pulls = [...settled.peers.values()].some(
     peer => (peer.pull && peer.failures === 0) || peer.pulling !== 'no' || (isAhead(gossip, peer) && peer.inFlight),
   );
-  const source =
-    seeking && !pulls && [...settled.peers].find(([, peer]) => peer.failures === 0 && isAhead(gossip, peer))?.[0];
+  const ahead = seeking && !pulls ? [...settled.peers].filter(([, peer]) => isAhead(gossip, peer)) : [];
+  // Where only such have it that cannot be reached now, one of them is tried again: nobody else would ever be asked.
+  const source = (ahead.find(([, peer]) => peer.failures === 0) ?? ahead.find(([, peer]) => !peer.pull))?.[0];
   const next = source ? withPeer(settled, source, peer => ({...peer, pull: true})) : settled;
   return {...next, seeking};
 }

@@ -471,6 +471,17 @@ test('[REP36] a frame is made of what is known of the peer when it goes, and a s
   expect(dueTo(subject.replica, 'enam')).toEqual({cover: vectorOf(1), relay: true});
 });
 
+test('[REP38] what only a peer has that cannot be reached is asked for again, also when nothing is owed to it', () => {
+  const subject = settled(vectorOf(1), ['enam']).take({type: 'seek'});
+  subject.failed('enam');
+  const peer = {...subject.peer('enam'), pull: false, vector: vectorOf(1, 1)};
+  subject.replica = {...subject.replica, peers: new Map([['enam', peer]]), seeking: true, armedAtMs: undefined};
+  subject.take({type: 'wrote', vector: vectorOf(1)});
+  expect(subject.replica.armedAtMs).toBe(subject.peer('enam').retryAtMs);
+  subject.nowMs = subject.replica.armedAtMs!;
+  expect(subject.take({type: 'alarm'}).sent).toMatchObject([{to: 'enam', pull: true}]);
+});
+
 test('[REP37] whoever hands over passes everything on once, also to those who have not been heard of yet', () => {
   const subject = new Subject(createGossip(self(vectorOf(1, 1)), ['enam'])).take({type: 'handOver'});
   expect(subject.sent).toMatchObject([{to: 'enam', relay: true}]);
