@@ -119,12 +119,15 @@ function forget(turn: Turn): void {
 }
 
 function join(turn: Turn): void {
-  if (counterHere(turn.held) > 0 || (turn.held.leaving && !hasPredecessor(turn))) return;
+  if (counterHere(turn.held) > 0 || (turn.held.leaving && !hasPredecessor(turn))) return turn.done('join');
   // A replica that goes on under a new id says so with its first event; until it has one to mint there is no hurry.
-  if (demandDots(turn, 1)) return mintJoin(turn);
-  // Nobody sends it anything until then, so nothing else would have it ask a fence again that did not answer.
-  const {lease, document} = turn.held;
-  if (lease.status === 'cold' && document.vector.size > 0) turn.plan('join', FENCE_RETRY_MS);
+  if (demandDots(turn, 1)) {
+    turn.done('join');
+    return mintJoin(turn);
+  }
+  // Nobody sends it anything until then. So nothing else would have it ask its fence or its catalog again, should they not answer,
+  // or should it die before they do.
+  if (turn.held.document.vector.size > 0) turn.plan('join', FENCE_RETRY_MS);
 }
 
 function promote(turn: Turn): void {

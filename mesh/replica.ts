@@ -357,7 +357,7 @@ function cleared(turn: Turn, {to, verdict, policyVersion}: ReplicaEvent & {type:
   turn.replica.policyVersion = policyVersion;
   const told = send.unreached;
   if (verdict === 'failed') return turn.gossip({type: 'failed', region: to});
-  if (verdict === 'absent') return turn.gossip({type: 'answered', region: to, answer: {type: 'absent'}, told});
+  if (verdict === 'absent') return absentThere(turn, to, told);
   if (verdict === 'denied' || !turn.held.gossip.peers.has(to)) return;
   // What was known of the peer when it was due may not be true any more, and what is here has grown.
   const made = frameFor(turn, {...send, ...dueTo(turn.held.gossip, to)});
@@ -412,6 +412,12 @@ function toldOfBefore(turn: Turn, answer: FenceAnswer | undefined): void {
   turn.replica.joining = {...joining, before};
 }
 
+/** Whoever leaves waits for those whom it knows: one that has gone meanwhile has told others so, and nobody tells this one. */
+function absentThere(turn: Turn, region: string, told: readonly string[]): void {
+  turn.gossip({type: 'answered', region, answer: {type: 'absent'}, told});
+  if (turn.held.leaving) turn.gossip({type: 'seek'});
+}
+
 function answeredFrame(turn: Turn, purpose: Purpose & {type: 'frame'}, answer: Answer | undefined): void {
   const {held} = turn;
   const {to: region, told, as} = purpose;
@@ -425,8 +431,9 @@ function answeredFrame(turn: Turn, purpose: Purpose & {type: 'frame'}, answer: A
       // Asked where it differs it cannot say: it gets the whole, or it would be asked again at once.
       if (purpose.isOffer) turn.update({digests: new Map(held.digests).set(region, undefined)});
       return turn.gossip({type: 'answered', region, answer, told});
-    case 'applied':
     case 'absent':
+      return absentThere(turn, region, told);
+    case 'applied':
     case 'refused':
       return turn.gossip({type: 'answered', region, answer, told});
     case 'later':

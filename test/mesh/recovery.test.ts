@@ -190,3 +190,11 @@ test('[FEN13] a storage that was made and never written takes a new id when it i
   expect(command({...opened, held: {...opened.held!, session: 0}})).toContainEqual({type: 'rename', id: US});
   expect(command(opened)).not.toContainEqual({type: 'rename', id: US});
 });
+
+test('[REC8] whoever has fetched the state and is no member yet has an alarm that stands for it', () => {
+  const replica = openedWith(SHAPE, [], joined(EMPTY_DOCUMENT, US, 'enam'));
+  const {replica: asking, effects} = taken(replica, {type: 'alarm'});
+  expect(effects.map(({type}) => type)).toContain('fence');
+  expect(asking.held!.due.has('join')).toBe(true);
+  expect(effects).toContainEqual({type: 'arm', atMs: expect.any(Number)});
+});
