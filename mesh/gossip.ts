@@ -30,6 +30,8 @@ export interface Peer {
   /** Bytes that the next frame to it may carry: little after a failure, more with every answer, no more than it grants. */
   readonly window: number;
   readonly inFlight: boolean;
+  /** It was heard, or heard of, since that frame went: if the answer is that nobody was there, that was before. */
+  readonly isSeen: boolean;
   readonly failures: number;
   readonly retryAtMs: number;
   /** It gets everything it lacks, not only what this replica wrote. */
@@ -134,6 +136,7 @@ const STRANGER: Peer = {
   confirmed: false,
   window: WINDOW_BYTES_MAX,
   inFlight: false,
+  isSeen: false,
   failures: 0,
   retryAtMs: 0,
   relay: false,
@@ -229,8 +232,7 @@ function take(gossip: Gossip, event: GossipEvent, {nowMs, random}: Surroundings)
       return mapPeers(gossip, peer => (['present', 'unheard'].includes(peer.status) ? {...peer, relay: true} : peer));
     case 'members':
       return event.regions.reduce(
-        (next, region) =>
-          withPeer(next, region, peer => (peer.status === 'present' ? peer : {...peer, status: 'present'})),
+        (next, region) => withPeer(next, region, peer => ({...peer, status: 'present', isSeen: peer.inFlight})),
         gossip,
       );
     case 'policy':
@@ -301,6 +303,7 @@ function hear(gossip: Gossip, event: GossipEvent & {type: 'heard'}): Gossip {
       // A pull says exactly what the peer has; a frame, what it has at least.
       vector: event.pull ?? joinVectors((isSame ? peer.vector : undefined) ?? EMPTY_VECTOR, event.known),
       speaker,
+      isSeen: peer.inFlight,
       staged: event.pull ? event.staged : peer.staged,
       confirmed: (isSame && peer.confirmed) || event.pull !== undefined,
       relay: peer.relay || event.pull !== undefined,
@@ -338,6 +341,7 @@ function answer(gossip: Gossip, region: string, given: Answer, told: readonly st
       case 'gap':
         return {...reached, status: 'present', vector: given.vector, confirmed: true, relay: true};
       case 'absent':
+        if (peer.isSeen) return reached;
         // Whatever was there before is gone: a replica that comes to be there later holds nothing of it.
         return {...reached, status: 'absent', vector: EMPTY_VECTOR, relay: false, pull: false};
       case 'refused':
@@ -457,7 +461,7 @@ function pump(gossip: Gossip, {nowMs}: Surroundings): Step {
     if (due && !peer.inFlight && peer.retryAtMs <= nowMs) {
       effects.push(sendTo(gossip, region, peer));
       const pulling = peer.pull ? 'asking' : peer.pulling;
-      next = withPeer(next, region, sent => ({...sent, inFlight: true, pull: false, pulling}));
+      next = withPeer(next, region, sent => ({...sent, inFlight: true, isSeen: false, pull: false, pulling}));
     } else if (due && !peer.inFlight) atMs = Math.max(peer.retryAtMs, nowMs + 1);
     dueMs = Math.min(dueMs ?? atMs, atMs);
   }

@@ -28,7 +28,7 @@ import {nameOf} from './ladder.ts';
 import {admitFrame as admitBytes, creditOf} from './load.ts';
 import {isDeserted, isGone, members} from './membership.ts';
 import type {Answer} from './message.ts';
-import {FORGOTTEN_MAX, joinEvent, joinSeen, remember, renew, withThose} from './minting.ts';
+import {FENCE_RETRY_MS, FORGOTTEN_MAX, joinEvent, joinSeen, remember, renew, withThose} from './minting.ts';
 import type {Turn} from './turn.ts';
 
 /** Chunks that a snapshot may have: 128 MiB of state at their usual size. */
@@ -137,6 +137,11 @@ export function receive(turn: Turn, frame: Frame, bytes: number): Answer {
   replica.load = admission.load;
   if (admission.type === 'refused') return {type: 'later', why: 'too much at once', afterMs: admission.afterMs};
   if (turn.held.sealed.includes(frame.replica) || isZombie(turn, frame)) return {type: 'retired'};
+  // Whoever is put back to before this replica came could not find what it takes in now.
+  if (!turn.held.registered && !replica.kind.eager) {
+    if (!turn.held.due.has('register')) turn.emit({type: 'register'});
+    return {type: 'later', why: 'no catalog lists this replica yet', afterMs: FENCE_RETRY_MS};
+  }
   if (frame.body.type === 'offer') return digests(turn, frame);
   if (frame.body.type === 'chunk') return stage(turn, frame);
   if (frame.body.type === 'entries') return takeEntries(turn, frame);

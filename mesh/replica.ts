@@ -180,8 +180,9 @@ export function step(before: Replica, event: ReplicaEvent, around: Around): Step
   // What was served may have brought work, and what was done may be what somebody waited for.
   if (turn.replica.held !== held || turn.effects.length > done) doChores(turn);
   if (turn.replica.held) {
-    // What is left of a block is given back once it is quiet, or the next instance would take this one for lost.
-    if (hasLeftover(turn.held)) turn.plan('release', RELEASE_MS);
+    // What is left of a block is given back once it is quiet, or the next instance would take this one for lost. Of one that has
+    // written nothing there is nothing to lose.
+    if (hasLeftover(turn.held) && counterHere(turn.held) > 0) turn.plan('release', RELEASE_MS);
     turn.setAlarm();
   }
   return {replica: turn.replica, effects: turn.effects, answer};

@@ -471,6 +471,17 @@ test('[REP36] a frame is made of what is known of the peer when it goes, and a s
   expect(dueTo(subject.replica, 'enam')).toEqual({cover: vectorOf(1), relay: true});
 });
 
+test('[REP39] that nobody is there is not believed of a peer that was heard, or heard of, since the frame went', () => {
+  const asked = () => settled(vectorOf(1), ['enam']).wrote(2);
+  expect(asked().answered('enam', {type: 'absent'}).peer('enam').status).toBe('absent');
+  const heard = asked().heard('enam', vectorOf(2, 1), vectorOf(0, 1)).answered('enam', {type: 'absent'});
+  expect(heard.peer('enam')).toMatchObject({status: 'present', vector: vectorOf(1, 1), inFlight: true});
+  const heardOf = asked()
+    .take({type: 'members', regions: ['enam']})
+    .answered('enam', {type: 'absent'});
+  expect(heardOf.peer('enam').status).toBe('present');
+});
+
 test('[REP38] what only a peer has that cannot be reached is asked for again, also when nothing is owed to it', () => {
   const subject = settled(vectorOf(1), ['enam']).take({type: 'seek'});
   subject.failed('enam');

@@ -211,3 +211,18 @@ test('[ADM10] a state is taken in only by who has all whose keys are not beside 
   expect(new Receiver().take(frameOf(state, {since: new Map([[SENDER, 1]])})).type).toBe('gap');
   expect(new Receiver().take(frameOf(state)).type).toBe('applied');
 });
+
+test('[ADM11] a replica that no catalog lists takes nothing in, unless the entity is to be everywhere', () => {
+  const state = frameOf({type: 'state', bytes: encodeState(SHAPE, EMPTY_DOCUMENT)});
+  const unlisted = (eager: boolean): Receiver => {
+    const receiver = new Receiver();
+    const {replica} = receiver;
+    receiver.replica = {...replica, kind: {...replica.kind, eager}, held: {...replica.held!, registered: false}};
+    return receiver;
+  };
+  const receiver = unlisted(false);
+  expect(receiver.take(state).type).toBe('later');
+  expect(receiver.effects).toContainEqual({type: 'register'});
+  expect(receiver.kept).toEqual([]);
+  expect(unlisted(true).take(state).type).toBe('applied');
+});

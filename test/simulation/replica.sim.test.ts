@@ -184,13 +184,6 @@ test('[SIM9] a newcomer that dies while it looks for what the others have goes o
   expect(sim.view(young).readings).toBe(4);
 });
 
-test('[SIM14] of what was sent before a last word only that is not delivered which nobody could refuse', () => {
-  const {plan} = regressions().find(({name}) => name === 'message-of-before-a-last-word')!;
-  const {counts} = play(plan);
-  expect(counts.get('message of before a last word')).toBeGreaterThan(0);
-  expect(counts.get('message outlived every storage')).toBeGreaterThan(0);
-});
-
 test.each([1, 2, 3, 4, 5])('[SIM13] of eight pieces nobody sells a ninth, whatever happens (seed %i)', seed => {
   const drawn = drawPlan({seed, type: INVENTORY, regions: 4});
   const rush = Array.from({length: 40}, (_, at) => ({
