@@ -451,7 +451,7 @@ export const PLANTED: readonly Planted[] = [
     name: 'counts regions that have not answered',
     faults: {wipes: 0, rollbacks: 0, clones: 0, spoils: 0},
     bug: believing(({type}, {leaving}) => type === 'command' && leaving === undefined),
-    foundWithin: 50,
+    foundWithin: 150,
     as: /a reply says that \d regions/,
   },
 
@@ -467,7 +467,7 @@ export const PLANTED: readonly Planted[] = [
     foundWithin: 300,
     as: UNREST,
   },
-  {name: 'takes all for settled when it is opened', bug: {opensSettled: true}, foundWithin: 100, as: UNREST},
+  {name: 'takes all for settled when it is opened', bug: {opensSettled: true}, foundWithin: 600, as: UNREST},
   {name: 'never disarms', bug: {alarms: ({type}) => type === 'disarm'}, foundWithin: 30, as: UNREST},
   {
     name: 'answers every answer with a question',
