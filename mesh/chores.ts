@@ -141,9 +141,11 @@ function promote(turn: Turn): void {
 function returnFromSilence(turn: Turn): void {
   const {held} = turn;
   const role = members(held.document).get(held.id)?.role;
-  if (
-    (role === 'silent' || role === 'lost' || (role !== undefined && isGone({role} as Member) && !held.leaving)) &&
-    held.lease.status === 'ready'
-  )
-    renew(turn);
+  const isGivenUp =
+    role === 'silent' || role === 'lost' || (role !== undefined && isGone({role} as Member) && !held.leaving);
+  if (!isGivenUp) return;
+  if (held.lease.status === 'ready') return renew(turn);
+  // Nobody owes it what was written while it was away, so it does not wait until it has something to write itself.
+  demandDots(turn, 1);
+  turn.plan('join', FENCE_RETRY_MS);
 }

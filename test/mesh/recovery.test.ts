@@ -198,3 +198,13 @@ test('[REC8] whoever has fetched the state and is no member yet has an alarm tha
   expect(asking.held!.due.has('join')).toBe(true);
   expect(effects).toContainEqual({type: 'arm', atMs: expect.any(Number)});
 });
+
+test('[REC9] whoever was given up goes on under a new id as soon as it knows, also with nothing to write', () => {
+  const replica = openedWith(SHAPE, [], joined(joined(EMPTY_DOCUMENT, US, 'enam'), EU, 'weur', 'silent'));
+  const {replica: asking, effects} = taken(replica, {type: 'alarm'});
+  expect(effects).toContainEqual(expect.objectContaining({type: 'fence'}));
+  expect(asking.held!.due.has('join')).toBe(true);
+  const lease = {status: 'ready', session: 2, dots: 2, block: 1, retryAtMs: 0, isNewId: false} as const;
+  const ready: Replica = {...replica, held: {...replica.held!, lease}};
+  expect(taken(ready, {type: 'alarm'}).effects).toContainEqual({type: 'rename', id: US});
+});
