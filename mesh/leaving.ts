@@ -53,7 +53,10 @@ export function leave(turn: Turn): void {
     // What may be taken for granted is not enough here, and where nothing is owed nobody says anything.
     const isSilent = (peer: (typeof peers)[number]) =>
       peer.status === 'present' && !peer.confirmed && !peer.pull && !peer.inFlight;
-    if (peers.some(isSilent)) turn.gossip({type: 'seek'});
+    // Nobody sends what is new to one that has left, so it asks for it: it waits until it holds what they hold.
+    const isAhead = (peer: (typeof peers)[number]) =>
+      peer.status === 'present' && peer.confirmed && peer.pulling === 'no' && !coversVector(vector, peer.vector!);
+    if (peers.some(isSilent) || (!held.gossip.seeking && peers.some(isAhead))) turn.gossip({type: 'seek'});
     return;
   }
   if (heldBy.length === 0) return;

@@ -35,7 +35,7 @@ const POLICY_READ_MS_MAX = 5;
  * Clients here write a few times in a second at most, and each frame carries all that is due. What is more are last words and
  * folds, each an event of its own: one more for every replica that is gone.
  */
-const FRAMES_PER_SECOND_MAX = 60;
+const FRAMES_PER_SECOND_MAX = 80;
 
 export type Run = (base: Document, head: EventHead) => EventDelta | undefined;
 

@@ -273,7 +273,8 @@ export class Oracle {
     const counts = ({head}: Minted, index: number): boolean => {
       const name = nameOfDot(head);
       if (undone.has(undoKey(head)) && (index > 0 || lost.has(head.mark!.key))) return false;
-      return index === 0 || isVoid.has(name) || this.#rowless.has(name);
+      // Of one that everybody has forgotten nobody is the heir any more.
+      return index === 0 || isVoid.has(name) || this.#rowless.has(name) || this.#forgotten.has(head.replica);
     };
     const events = [...applied].flatMap(([key, twice]) => {
       const inOrder = twice.sort(
