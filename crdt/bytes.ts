@@ -319,6 +319,17 @@ export const toHex = (bytes: Uint8Array): string => {
   return text;
 };
 
+/** One after another, in a buffer of their own. */
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
 /** Of a lower-case digit: letters are nine behind what their low bits say. */
 const nibble = (unit: number): number => (unit & 15) + (unit >> 6) * 9;
 

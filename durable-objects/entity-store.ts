@@ -6,11 +6,10 @@ import {DecodeError, fromHex, Reader, toHex, Writer} from '../crdt/bytes.ts';
 import {decodeVector, encodeVector} from '../crdt/codec.ts';
 import {type Document, EMPTY_DOCUMENT, encodeState, type Shape} from '../crdt/document.ts';
 import type {ReplicaId} from '../crdt/dot.ts';
-import {compareTimes, EPOCH} from '../crdt/hybrid-clock.ts';
+import {EPOCH} from '../crdt/hybrid-clock.ts';
 import {EMPTY_VECTOR} from '../crdt/version-vector.ts';
-import {decodeEntry} from '../mesh/entry.ts';
-import {type Mark, pruned, withMark} from '../mesh/keys.ts';
-import {joinEvent} from '../mesh/minting.ts';
+import {pruned} from '../mesh/keys.ts';
+import {Replay} from '../mesh/replay.ts';
 import {
   type Log,
   type LogBase,
@@ -187,29 +186,18 @@ export class EntityStore implements Log {
     // Without usable state rows all must be in the log.
     if (!checkpoint && (base.seq > 0 || this.log.droppedUpTo > 0))
       throw new ReplicaDamaged('the log does not reach back to its beginning');
-    let document = checkpoint?.document ?? EMPTY_DOCUMENT;
-    let time = checkpoint?.time ?? EPOCH;
-    let keys = this.#checkpoint.keys();
-    const freshMarks: Mark[] = [];
     const forgotten = (this.#notes.get('forgotten') ?? []) as ReplicaId[];
-    this.log.replay(checkpoint ?? NOTHING_LOGGED, entry => {
-      const {head, document: delta} = decodeEntry(shape, entry);
-      document = joinEvent(shape, document, delta, forgotten, head.replica);
-      if (head.mark) {
-        const mark = {...head.mark, dot: {replica: head.replica, counter: head.counter}, time: head.time};
-        freshMarks.push(mark);
-        ({keys} = withMark(keys, mark));
-      }
-      if (compareTimes(head.time, time) > 0) time = head.time;
-    });
+    const {document = EMPTY_DOCUMENT, time = EPOCH} = checkpoint ?? {};
+    const replay = new Replay(shape, forgotten, {document, time, keys: this.#checkpoint.keys()});
+    this.log.replay(checkpoint ?? NOTHING_LOGGED, entry => replay.take(entry));
     const notes = Object.fromEntries(NOTES.map(key => [key, this.#notes.get(key) ?? undefined])) as unknown as Notes;
     return {
       ...notes,
       id,
-      document,
-      time,
-      keys: pruned(keys),
-      freshMarks,
+      document: replay.document,
+      time: replay.time,
+      keys: pruned(replay.keys),
+      freshMarks: replay.freshMarks,
       end: this.log.end.seq,
       base,
       checkpointSeq: checkpoint?.seq ?? 0,

@@ -1,6 +1,6 @@
 // The table of snapshots on their way: chunks of one that goes out, as they were when it began, and of one that comes in,
 // until all of them are there.
-import {fromHex, Reader, toHex, Writer} from '../crdt/bytes.ts';
+import {concat, fromHex, Reader, toHex, Writer} from '../crdt/bytes.ts';
 import {decodeVector, encodeVector} from '../crdt/codec.ts';
 import type {Staged} from '../mesh/frame.ts';
 import type {Pinned} from '../mesh/store.ts';
@@ -68,14 +68,7 @@ export class SnapshotTable {
   /** All chunks, one after another. */
   stagedBytes(): Uint8Array {
     const rows = this.#sql.exec('select bytes from chunks where way = ? order by at', INCOMING).toArray();
-    const chunks = rows.map(row => new Uint8Array(row.bytes as ArrayBuffer));
-    const all = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-    let at = 0;
-    for (const chunk of chunks) {
-      all.set(chunk, at);
-      at += chunk.length;
-    }
-    return all;
+    return concat(rows.map(row => new Uint8Array(row.bytes as ArrayBuffer)));
   }
 
   #put(way: number, at: number, bytes: Uint8Array): void {

@@ -1,5 +1,5 @@
 // Taking in what peers send: as a whole, or not at all.
-import {DecodeError, Reader, Writer} from '../crdt/bytes.ts';
+import {concat, DecodeError, Reader, Writer} from '../crdt/bytes.ts';
 import {
   decodeChanges,
   decodeState,
@@ -290,10 +290,7 @@ function stage(turn: Turn, frame: Frame): Answer {
     turn.gossip({type: 'heard', region: frame.from, vector, known: new Map(), pull: undefined, relay: frame.relay});
     return {type: 'staged', snapshot: body.snapshot, chunks: have + 1, vector};
   }
-  const before = have > 0 ? turn.around.log.staged() : new Uint8Array(0);
-  const state = new Uint8Array(before.length + body.bytes.length);
-  state.set(before);
-  state.set(body.bytes, before.length);
+  const state = concat([...(have > 0 ? [turn.around.log.staged()] : []), body.bytes]);
   turn.update({staged: undefined});
   if (have > 0) turn.emit({type: 'unstage'});
   // Chunks of two snapshots, or one that was spoilt on the disk: from the beginning.

@@ -1,12 +1,12 @@
 // A disk in memory that keeps the contract of mesh/store.ts, for simulations: what is on it outlives the instance, and it can
 // be copied, put back, emptied and spoilt. Like the real one, it checks whatever it reads.
+import {concat} from '../../crdt/bytes.ts';
 import {type Document, EMPTY_DOCUMENT, type Shape} from '../../crdt/document.ts';
 import type {ReplicaId} from '../../crdt/dot.ts';
-import {compareTimes, EPOCH, type HybridTime} from '../../crdt/hybrid-clock.ts';
+import {EPOCH, type HybridTime} from '../../crdt/hybrid-clock.ts';
 import {EMPTY_VECTOR} from '../../crdt/version-vector.ts';
-import {decodeEntry} from '../../mesh/entry.ts';
 import {type Mark, NO_KEYS, pruned, withMark} from '../../mesh/keys.ts';
-import {joinEvent} from '../../mesh/minting.ts';
+import {Replay} from '../../mesh/replay.ts';
 import {
   type Log,
   type LogBase,
@@ -183,14 +183,7 @@ export class MemoryStore implements Log {
   }
 
   staged(): Uint8Array {
-    const chunks = this.#incoming?.chunks ?? [];
-    const all = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-    let at = 0;
-    for (const chunk of chunks) {
-      all.set(chunk, at);
-      at += chunk.length;
-    }
-    return all;
+    return concat(this.#incoming?.chunks ?? []);
   }
 
   #damaged(what: string): ReplicaDamaged {
@@ -204,30 +197,21 @@ export class MemoryStore implements Log {
     const isKnown = ([name]: readonly [string, unknown]) => shape.has(name);
     this.#foreign = new Map(all.filter(field => !isKnown(field)));
     const fields = all.every(isKnown) ? new Map(all) : new Map(all.filter(isKnown));
-    let [document, time] = [{...start, fields} as Document, startTime];
     let keys = NO_KEYS;
     for (const mark of this.#marks) ({keys} = withMark(keys, mark));
-    const freshMarks: Mark[] = [];
-    const {forgotten} = this.#notes!;
+    const replay = new Replay(shape, this.#notes!.forgotten, {document: {...start, fields}, time: startTime, keys});
     for (const {entry, written, seq: at} of this.#rows.slice(Math.max(0, seq - this.#trimmed))) {
       if (at < 0 || entry !== written) throw this.#damaged('a log row is not what was written');
-      const {head, document: delta} = decodeEntry(shape, entry);
-      document = joinEvent(shape, document, delta, forgotten, head.replica);
-      if (head.mark) {
-        const mark = {...head.mark, dot: {replica: head.replica, counter: head.counter}, time: head.time};
-        freshMarks.push(mark);
-        ({keys} = withMark(keys, mark));
-      }
-      if (compareTimes(head.time, time) > 0) ({time} = head);
+      replay.take(entry);
     }
     const notes = this.#notes!;
     return {
       ...notes,
       id: this.#id!,
-      document,
-      time,
-      keys: pruned(keys),
-      freshMarks,
+      document: replay.document,
+      time: replay.time,
+      keys: pruned(replay.keys),
+      freshMarks: replay.freshMarks,
       end: this.end,
       base: this.#base,
       checkpointSeq: seq,

@@ -1,6 +1,7 @@
 // Virtual time, and a network that loses, repeats, delays and reorders. Nothing happens but by the queue, so a seed decides
 // everything, and minutes take milliseconds.
 import type {Dice} from '../support/sim-random.ts';
+import {VirtualClock} from '../support/virtual-clock.ts';
 import {type Faults, NO_FAULTS} from './faults.ts';
 import {demand} from './violation.ts';
 
@@ -10,29 +11,19 @@ const AGES_MS_MAX = 60 * 24 * 3_600_000;
 /** A run has some thousands: whoever makes so many has a replica keep itself busy. */
 const EVENTS_MAX = 200_000;
 
-interface Event {
-  readonly atMs: number;
-  readonly order: number;
-  readonly run: () => void;
-  cancelled: boolean;
-}
-
-export class World {
+export class World extends VirtualClock {
   readonly dice: Dice;
   faults: Faults = NO_FAULTS;
-  nowMs = 0;
   /** Of all frames that were sent. */
   bytes = 0;
   /** Things that happened, by name: a run in which something never did has not tested it. */
   readonly counts = new Map<string, number>();
-  readonly #heap: Event[] = [];
   /** FNV-1a in two halves: it tells runs apart, and costs next to nothing. */
   #hash = [0x811c9dc5, 0x01000193];
   readonly isTold = process.env.SIM_TRACE !== undefined;
-  #order = 0;
-  #waiting = 0;
 
   constructor(dice: Dice) {
+    super();
     this.dice = dice;
   }
 
@@ -56,37 +47,8 @@ export class World {
     return this.#hash.map(half => (half >>> 0).toString(16).padStart(8, '0')).join('');
   }
 
-  /** Returns how to take it back. */
-  in(ms: number, run: () => void): () => void {
-    const event = {atMs: this.nowMs + Math.max(0, ms), order: this.#order++, run, cancelled: false};
-    this.#push(event);
-    this.#waiting++;
-    return () => {
-      if (event.cancelled) return;
-      event.cancelled = true;
-      this.#waiting--;
-    };
-  }
-
-  /** Nothing is under way: no message, no deadline, no alarm. */
-  get isIdle(): boolean {
-    return this.#waiting === 0;
-  }
-
-  /** Runs what happens before `untilMs`, and stops early when nothing is left to happen. */
-  runUntil(untilMs: number): void {
-    while (!this.isIdle) {
-      const next = this.#heap[0]!;
-      if (next.atMs > untilMs) break;
-      this.#pop();
-      if (next.cancelled) continue;
-      demand(next.order < EVENTS_MAX, 'the replicas do not come to rest: something goes on for ever');
-      next.cancelled = true;
-      this.#waiting--;
-      this.nowMs = next.atMs;
-      next.run();
-    }
-    if (!this.isIdle) this.nowMs = Math.max(this.nowMs, untilMs);
+  protected override before(order: number): void {
+    demand(order < EVENTS_MAX, 'the replicas do not come to rest: something goes on for ever');
   }
 
   isCut(from: string, to: string): boolean {
@@ -112,34 +74,4 @@ export class World {
         });
     }
   }
-
-  #push(event: Event): void {
-    const heap = this.#heap;
-    let at = heap.push(event) - 1;
-    while (at > 0) {
-      const above = (at - 1) >> 1;
-      if (isBefore(heap[above]!, event)) break;
-      heap[at] = heap[above]!;
-      at = above;
-    }
-    heap[at] = event;
-  }
-
-  #pop(): void {
-    const heap = this.#heap;
-    const last = heap.pop()!;
-    if (heap.length === 0) return;
-    let at = 0;
-    for (;;) {
-      let below = 2 * at + 1;
-      if (below >= heap.length) break;
-      if (below + 1 < heap.length && isBefore(heap[below + 1]!, heap[below]!)) below++;
-      if (isBefore(last, heap[below]!)) break;
-      heap[at] = heap[below]!;
-      at = below;
-    }
-    heap[at] = last;
-  }
 }
-
-const isBefore = (a: Event, b: Event): boolean => a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);

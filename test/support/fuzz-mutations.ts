@@ -1,5 +1,6 @@
 // Ways to spoil an encoding where it hurts: at the boundaries of its pieces, with the lengths around them corrected most of the
 // time, or nearly everything would be refused at the first length.
+import {concat} from '../../crdt/bytes.ts';
 import type {Piece, Seed} from './fuzz-seeds.ts';
 import type {Dice} from './sim-random.ts';
 
@@ -36,13 +37,6 @@ const joined = (pieces: readonly Piece[], from: number, to: number): Uint8Array 
   const bytes: number[] = [];
   for (let at = from; at < to; at++) for (const byte of pieces[at]!.bytes) bytes.push(byte);
   return Uint8Array.from(bytes);
-};
-
-const concat = (a: Uint8Array, b: Uint8Array): Uint8Array => {
-  const bytes = new Uint8Array(a.length + b.length);
-  bytes.set(a);
-  bytes.set(b, a.length);
-  return bytes;
 };
 
 type Changed = (Uint8Array | undefined)[];
@@ -133,12 +127,12 @@ export class Mutator {
       case 0:
         return bytes.slice(0, at);
       case 1:
-        return concat(bytes, Uint8Array.of(this.#byte()));
+        return concat([bytes, Uint8Array.of(this.#byte())]);
       case 2:
         bytes[at] = this.#byte();
         return bytes;
       case 3:
-        return concat(bytes.slice(0, at), bytes.slice(at + 1));
+        return concat([bytes.slice(0, at), bytes.slice(at + 1)]);
       default:
         bytes[at] = bytes[at]! ^ (1 << dice.between(0, 7));
         return bytes;
@@ -163,11 +157,11 @@ export class Mutator {
     } else if (kind < 86) {
       const from = dice.between(0, pieces.length - 1);
       const span = joined(pieces, from, Math.min(pieces.length, from + dice.between(1, 12)));
-      changed[at] = concat(bytesAt(at), span);
+      changed[at] = concat([bytesAt(at), span]);
     } else if (kind < 94 && others.length > 0) {
       const from = this.#alike(others, pieces[at]!.kind, dice.between(0, others.length - 1));
       const span = joined(others, from, Math.min(others.length, from + dice.between(1, 8)));
-      changed[at] = dice.percent(60) ? span : concat(bytesAt(at), span);
+      changed[at] = dice.percent(60) ? span : concat([bytesAt(at), span]);
     } else if (kind < 97 && others.length > 0) {
       // The beginning of the one and the end of the other.
       const from = dice.between(0, others.length - 1);
@@ -213,14 +207,14 @@ export class Mutator {
       const value = numberIn(bytes) + dice.pick(STEPS);
       const other = numberBytes(value < 0n ? 0n : value);
       // Many numbers say that another one follows.
-      return dice.percent(15) ? concat(other, dice.pick(dice.percent(60) ? SMALL : NUMBERS)) : other;
+      return dice.percent(15) ? concat([other, dice.pick(dice.percent(60) ? SMALL : NUMBERS)]) : other;
     }
     if (kind === 7) return dice.pick(NUMBERS);
     if (kind === 8 && bytes.length > 0) {
       // A longer form of the same number.
-      const longer = concat(bytes, NOTHING);
+      const longer = concat([bytes, NOTHING]);
       longer[longer.length - 1]! |= 0x80;
-      return concat(longer, Uint8Array.of(...(dice.percent(70) ? [0] : [0x80, 0])));
+      return concat([longer, Uint8Array.of(...(dice.percent(70) ? [0] : [0x80, 0]))]);
     }
     return new Uint8Array(dice.between(1, 90)).fill(0x80);
   }

@@ -1,4 +1,4 @@
-// Virtual time for measurements, in which as much may happen as is to be measured: what is to happen, in its order.
+// Virtual time: what is to happen, in its order, and no sooner than its time has come.
 
 interface Event {
   readonly atMs: number;
@@ -32,12 +32,16 @@ export class VirtualClock {
     };
   }
 
+  /** Before the event that was the `order`th to be planned happens. What it throws ends the run. */
+  protected before(_order: number): void {}
+
   /** Stops early, and stands still, when nothing is left to happen. */
   runUntil(untilMs: number): void {
     while (!this.isIdle) {
       if (this.#heap[0]!.atMs > untilMs) break;
       const event = this.#pop();
       if (event.isOver) continue;
+      this.before(event.order);
       event.isOver = true;
       this.#waiting--;
       this.nowMs = event.atMs;
